@@ -1,0 +1,179 @@
+"""The one class that captures a record.
+
+`Record` is the OTel SDK's read-write record and its inner log record in a single object, so that `Logger.emit()` takes
+it as it is, `BatchLogRecordProcessor` queues it without a copy, and any exporter finds the fields where it expects
+them. Values are cleaned once, at the call; nothing after it has to guard against them.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from time import time_ns
+from typing import Any
+
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.context import Context
+from opentelemetry.sdk._logs import LogRecordLimits, ReadWriteLogRecord
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, TraceFlags, get_current_span
+from opentelemetry.util.types import AnyValue
+
+from logspan.values import MAX_TEXT, clean_attributes, clean_value, cut_text, safe_str
+
+_NO_LIMITS = LogRecordLimits(
+    max_attributes=LogRecordLimits.UNSET,
+    max_attribute_length=LogRecordLimits.UNSET,
+    max_log_record_attributes=LogRecordLimits.UNSET,
+    max_log_record_attribute_length=LogRecordLimits.UNSET,
+)
+
+
+class Record(LogRecord, ReadWriteLogRecord):
+    """One OTel log record: https://opentelemetry.io/docs/specs/otel/logs/data-model/.
+
+    `timestamp` and `observed_timestamp` are in nanoseconds since the epoch. Trace id, span id and flags are taken from
+    the current OTel context unless a `span_context` is given. `attributes` may hold any Python values. The resource is
+    put on by the pipeline.
+    """
+
+    __slots__ = (
+        "attributes",
+        "body",
+        "dropped_attributes",
+        "event_name",
+        "exception",
+        "instrumentation_scope",
+        "limits",
+        "observed_timestamp",
+        "resource",
+        "severity_number",
+        "severity_text",
+        "span_id",
+        "timestamp",
+        "trace_flags",
+        "trace_id",
+    )
+
+    def __init__(
+        self,
+        scope: InstrumentationScope | None,
+        severity_number: SeverityNumber,
+        severity_text: str,
+        body: Any,
+        attributes: Mapping[Any, Any],
+        *,
+        timestamp: int | None = None,
+        event_name: str | None = None,
+        span_context: SpanContext | None = None,
+    ) -> None:
+        now = time_ns()
+        current = span_context or get_current_span().get_span_context()
+        self.timestamp = timestamp or now
+        self.observed_timestamp = now
+        self.trace_id = current.trace_id
+        self.span_id = current.span_id
+        self.trace_flags: TraceFlags = current.trace_flags
+        self.severity_number: SeverityNumber = severity_number
+        self.severity_text: str = severity_text
+        self.body: AnyValue = clean_value(body)
+        self.attributes: dict[str, AnyValue] = clean_attributes(attributes)
+        self.event_name = event_name
+        self.exception = None
+        self.instrumentation_scope = scope
+        self.resource: Resource | None = None
+        self.limits: LogRecordLimits = _NO_LIMITS
+        self.dropped_attributes = 0
+
+    @property
+    def log_record(self) -> Record:  # type: ignore[override]
+        """The inner record of the SDK's pair: this object itself."""
+        return self
+
+    @property
+    def context(self) -> Context:  # type: ignore[override]
+        """Empty: a context holds whatever the application put there, and must not wait in a queue."""
+        return Context()
+
+    @context.setter
+    def context(self, value: Context) -> None:
+        """The batch processor puts an empty context on each record; there is nothing to keep."""
+
+    def __copy__(self) -> Record:
+        """The batch processor copies in order to drop the context; this record has none."""
+        return self
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    @classmethod
+    def from_sdk(cls, source: ReadWriteLogRecord) -> Record:
+        """A record that somebody emitted through the OTel API, cleaned like our own."""
+        inner = source.log_record
+        record = cls(
+            source.instrumentation_scope,
+            inner.severity_number or SeverityNumber.UNSPECIFIED,
+            inner.severity_text or "",
+            inner.body,
+            inner.attributes or {},
+            timestamp=inner.timestamp or inner.observed_timestamp,
+            event_name=inner.event_name,
+            span_context=SpanContext(
+                inner.trace_id or 0, inner.span_id or 0, is_remote=False, trace_flags=inner.trace_flags or TraceFlags()
+            ),
+        )
+        record.dropped_attributes = source.dropped_attributes
+        return record
+
+
+_STANDARD = {
+    10: (SeverityNumber.DEBUG, "DEBUG"),
+    20: (SeverityNumber.INFO, "INFO"),
+    30: (SeverityNumber.WARN, "WARN"),
+    40: (SeverityNumber.ERROR, "ERROR"),
+    50: (SeverityNumber.FATAL, "FATAL"),
+}
+_OTEL_NAMES = {"WARNING": "WARN", "CRITICAL": "FATAL"}
+
+
+def severity(level: int, name: str = "") -> tuple[SeverityNumber, str]:
+    """A `logging` level as an OTel severity: its number, and the text (`WARN`, `FATAL`; a level's own name is kept).
+
+    Levels between two standard ones get the numbers between: 25 is INFO4, 5 is TRACE.
+    """
+    if level in _STANDARD and name in ("", _STANDARD[level][1]):
+        return _STANDARD[level]
+    number = severity_number(level)
+    return number, _OTEL_NAMES.get(name, name) or number.name
+
+
+def severity_number(level: int) -> SeverityNumber:
+    """The OTel severity number (1 to 24) of a `logging` level; four numbers for each ten levels."""
+    if level <= 0:
+        return SeverityNumber.UNSPECIFIED
+    if level < 10:
+        return SeverityNumber.TRACE
+    return SeverityNumber(min(level // 10 * 4 + 1 + min(level % 10, 3), 24))
+
+
+def exception_attributes(error: BaseException) -> dict[str, AnyValue]:
+    """`exception.type` (qualified), `.message` and `.stacktrace` (with causes and notes), by the semantic conventions.
+
+    Formatted at once: frameworks clear the traceback of an exception that they have handled.
+    """
+    kind = type(error)
+    qualified = kind.__qualname__ if kind.__module__ in ("builtins", "") else f"{kind.__module__}.{kind.__qualname__}"
+    return {
+        "exception.type": qualified,
+        "exception.message": cut_text(safe_str(error), MAX_TEXT),
+        "exception.stacktrace": _stacktrace(error),
+    }
+
+
+def _stacktrace(error: BaseException) -> str:
+    try:
+        return cut_text("".join(traceback.format_exception(error)), MAX_TEXT)
+    except Exception as failure:  # a __str__ or a note that raises
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        return cut_text(f"Traceback (most recent call last):\n{frames}{type(error).__name__}: <{failure!r}>", MAX_TEXT)
