@@ -1,0 +1,199 @@
+"""The loss ledger: what became of every record, counted where it happens. No I/O.
+
+Whole pipeline, before the fan-out:
+    emitted = filtered + sampled_out + dropped{reason} + held + queued + fanned_out
+For each exporter:
+    fanned_out + adopted = routed_away + delivered + rejected{status} + dropped{reason} + spooled + in_flight
+
+Both hold exactly when the pipeline is idle; no term is computed from the others.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+class Tally:
+    """A count that any thread adds to. `one` takes no lock, so a signal handler may call it in the midst of itself."""
+
+    __slots__ = ("_bulk", "_lock", "_ones", "_reads")
+
+    def __init__(self) -> None:
+        self._ones: Iterator[int] = itertools.count()
+        self._reads = 0
+        self._bulk = 0
+        self._lock = threading.RLock()
+
+    def one(self) -> None:
+        """Count one: a single step of a C iterator, which the interpreter cannot interrupt."""
+        next(self._ones)
+
+    def add(self, number: int) -> None:
+        """Count several at once."""
+        with self._lock:
+            self._bulk += number
+
+    def value(self) -> int:
+        """What was counted so far."""
+        with self._lock:
+            ones = next(self._ones) - self._reads
+            self._reads += 1
+            return ones + self._bulk
+
+
+class Level:
+    """A number that goes up and down: what came in and what went out, each counted on its own."""
+
+    __slots__ = ("_in", "_out")
+
+    def __init__(self) -> None:
+        self._in, self._out = Tally(), Tally()
+
+    def enter(self, number: int = 1) -> None:
+        """Count `number` in."""
+        self._in.one() if number == 1 else self._in.add(number)
+
+    def leave(self, number: int = 1) -> None:
+        """Count `number` out."""
+        self._out.one() if number == 1 else self._out.add(number)
+
+    def value(self) -> int:
+        """How many are inside; out is read first, so that a race shows one too many, never a negative number."""
+        out = self._out.value()
+        return self._in.value() - out
+
+
+class TallyMap:
+    """Tallies by name: the reasons of drops, the statuses of rejections."""
+
+    __slots__ = ("_tallies",)
+
+    def __init__(self) -> None:
+        self._tallies: dict[str, Tally] = {}
+
+    def add(self, name: str, number: int = 1) -> None:
+        """Count `number` under a name."""
+        tally = self._tallies.get(name) or self._tallies.setdefault(name, Tally())
+        tally.one() if number == 1 else tally.add(number)
+
+    def values(self) -> Mapping[str, int]:
+        """The counts by name, sorted, zeros left out."""
+        counts = {name: tally.value() for name, tally in sorted(self._tallies.copy().items())}
+        return MappingProxyType({name: count for name, count in counts.items() if count})
+
+
+@dataclass(frozen=True, slots=True)
+class ExporterSnapshot:
+    """The terms of one exporter, in records."""
+
+    fanned_out: int = 0
+    adopted: int = 0
+    routed_away: int = 0
+    delivered: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    spooled: int = 0
+    in_flight: int = 0
+
+    @property
+    def lost(self) -> int:
+        """Records that this exporter will never deliver: rejected and dropped."""
+        return sum(self.rejected.values()) + sum(self.dropped.values())
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the exporter's equation holds; it must when the pipeline is idle."""
+        ends = self.routed_away + self.delivered + self.lost + self.spooled + self.in_flight
+        return self.fanned_out + self.adopted == ends
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSnapshot:
+    """The whole ledger at one moment, in records."""
+
+    emitted: int = 0
+    filtered: int = 0
+    sampled_out: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    held: int = 0
+    queued: int = 0
+    fanned_out: int = 0
+    processor_errors: Mapping[str, int] = field(default_factory=dict)
+    suppressed_self_logs: int = 0
+    worker_restarts: int = 0
+    exporters: Mapping[str, ExporterSnapshot] = field(default_factory=dict)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether both equations hold; they must when the pipeline is idle."""
+        ends = self.filtered + self.sampled_out + sum(self.dropped.values()) + self.held + self.queued + self.fanned_out
+        return self.emitted == ends and all(exporter.balanced for exporter in self.exporters.values())
+
+    @property
+    def lost(self) -> int:
+        """Records that will not arrive everywhere they should: dropped before the fan-out, or lost by an exporter."""
+        return sum(self.dropped.values()) + sum(exporter.lost for exporter in self.exporters.values())
+
+
+class ExporterLedger:
+    """The counts of one exporter."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, in a forked child: what the parent counted is the parent's."""
+        self.fanned_out, self.delivered, self.in_flight = Tally(), Tally(), Level()
+        self.rejected, self.dropped = TallyMap(), TallyMap()
+
+    def snapshot(self) -> ExporterSnapshot:
+        """The counts at this moment."""
+        return ExporterSnapshot(
+            fanned_out=self.fanned_out.value(),
+            delivered=self.delivered.value(),
+            rejected=self.rejected.values(),
+            dropped=self.dropped.values(),
+            in_flight=self.in_flight.value(),
+        )
+
+
+class Ledger:
+    """The counts of one pipeline."""
+
+    def __init__(self) -> None:
+        self._exporters: dict[str, ExporterLedger] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, in a forked child: what the parent counted is the parent's."""
+        self.emitted, self.settled = Tally(), Tally()
+        self.filtered, self.sampled_out, self.fanned_out = Tally(), Tally(), Tally()
+        self.dropped, self.processor_errors = TallyMap(), TallyMap()
+        self.queued = Level()
+        self.suppressed_self_logs, self.worker_restarts = Tally(), Tally()
+        for exporter in self._exporters.values():
+            exporter.reset()
+
+    def exporter(self, name: str) -> ExporterLedger:
+        """The counts of one exporter, made at the first call."""
+        return self._exporters.setdefault(name, ExporterLedger())
+
+    def snapshot(self) -> LedgerSnapshot:
+        """The counts at this moment; exact when the pipeline is idle."""
+        exporters = {name: exporter.snapshot() for name, exporter in self._exporters.items()}
+        return LedgerSnapshot(
+            emitted=self.emitted.value(),
+            filtered=self.filtered.value(),
+            sampled_out=self.sampled_out.value(),
+            dropped=self.dropped.values(),
+            queued=self.queued.value(),
+            fanned_out=self.fanned_out.value(),
+            processor_errors=self.processor_errors.values(),
+            suppressed_self_logs=self.suppressed_self_logs.value(),
+            worker_restarts=self.worker_restarts.value(),
+            exporters=MappingProxyType(exporters),
+        )
