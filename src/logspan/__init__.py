@@ -1,0 +1,105 @@
+"""OpenTelemetry logs for Python services, FastAPI first: `instrument_app(app)`, and every log is a record with its trace.
+
+Importing this package only defines names. Each is imported from its own module when it is first used, so that a
+program pays for what it uses.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from logspan.assemble import build_pipeline
+    from logspan.context import bind, bound, unbind
+    from logspan.errors import (
+        InstrumentationError,
+        LogspanError,
+        MissingExtraError,
+        SettingsError,
+        UnknownExporterError,
+    )
+    from logspan.fastapi import instrument_app
+    from logspan.health import HealthReport
+    from logspan.install import Handle, configure_logging
+    from logspan.ledger import LedgerSnapshot
+    from logspan.pipeline import DrainReport, Pipeline
+    from logspan.processors.redact import Redactor
+    from logspan.settings import Settings
+    from logspan.sources.facade import get_logger
+
+    __version__: str
+
+__all__ = [
+    "DrainReport",
+    "Handle",
+    "HealthReport",
+    "InstrumentationError",
+    "LedgerSnapshot",
+    "LogspanError",
+    "MissingExtraError",
+    "Pipeline",
+    "Redactor",
+    "Settings",
+    "SettingsError",
+    "UnknownExporterError",
+    "__version__",
+    "bind",
+    "bound",
+    "build_pipeline",
+    "configure_logging",
+    "get_logger",
+    "instrument_app",
+    "unbind",
+]
+
+_MODULES: Final = MappingProxyType(
+    {
+        "DrainReport": "pipeline",
+        "Handle": "install",
+        "HealthReport": "health",
+        "InstrumentationError": "errors",
+        "LedgerSnapshot": "ledger",
+        "LogspanError": "errors",
+        "MissingExtraError": "errors",
+        "Pipeline": "pipeline",
+        "Redactor": "processors.redact",
+        "Settings": "settings",
+        "SettingsError": "errors",
+        "UnknownExporterError": "errors",
+        "bind": "context",
+        "bound": "context",
+        "build_pipeline": "assemble",
+        "configure_logging": "install",
+        "get_logger": "sources.facade",
+        "instrument_app": "fastapi",
+        "unbind": "context",
+    }
+)
+
+
+def __getattr__(name: str) -> Any:
+    """The public name, from its module, once (PEP 562)."""
+    if name == "__version__":
+        value: Any = _version()
+    elif name in _MODULES:
+        value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
+def _version() -> str:
+    """That of the installed distribution; a source tree that is not installed has none."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("logspan")
+    except PackageNotFoundError:
+        return "0+unknown"
