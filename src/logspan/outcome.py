@@ -19,11 +19,13 @@ from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportRes
 class Delivered:
     """The peer took the batch, apart from `rejected` records that it named as refused (OTLP partial success).
 
-    `message` is the peer's own warning, which may come with no rejection at all.
+    `message` is the peer's own warning, which may come with no rejection at all. `unencodable` records never left: no
+    bytes could be made of them, and they are lost for this exporter whatever the peer says.
     """
 
     rejected: int = 0
     message: str = ""
+    unencodable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class DeliveringExporter(LogRecordExporter):
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """`deliver` in the terms of the SDK: SUCCESS only when every record was taken."""
         outcome = self.deliver(batch)
-        taken = isinstance(outcome, Delivered) and outcome.rejected == 0
+        taken = isinstance(outcome, Delivered) and outcome.rejected == outcome.unencodable == 0
         return LogRecordExportResult.SUCCESS if taken else LogRecordExportResult.FAILURE
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
