@@ -8,9 +8,12 @@ from types import MappingProxyType, TracebackType
 from typing import Any
 
 from opentelemetry._logs import Logger, LoggerProvider, NoOpLogger
+from opentelemetry.util.types import AnyValue
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
-_bound: ContextVar[Mapping[str, Any]] = ContextVar("logspan.bound", default=_NOTHING)
+from logspan.values import clean_attributes
+
+_NOTHING: Mapping[str, AnyValue] = MappingProxyType({})
+_bound: ContextVar[Mapping[str, AnyValue]] = ContextVar("logspan.bound", default=_NOTHING)
 _inside_pipeline: ContextVar[bool] = ContextVar("logspan.inside_pipeline", default=False)
 
 
@@ -19,8 +22,8 @@ class BoundToken:
 
     __slots__ = ("_token",)
 
-    def __init__(self, token: Token[Mapping[str, Any]]) -> None:
-        self._token: Token[Mapping[str, Any]] | None = token
+    def __init__(self, token: Token[Mapping[str, AnyValue]]) -> None:
+        self._token: Token[Mapping[str, AnyValue]] | None = token
 
     def reset(self) -> None:
         """Put back what was bound before. Never raises, also from another task or a second time."""
@@ -45,8 +48,9 @@ def bind(attributes: Mapping[str, Any] | None = None, /, **more: Any) -> BoundTo
     """Put attributes on every record of this context, until it ends or they are unbound.
 
     Names that are no Python identifiers (`"order.id"`) come in a mapping: `bind({"order.id": 42})`.
+    Values are captured as they are now, like those of a log call.
     """
-    return BoundToken(_bound.set({**_bound.get(), **(attributes or {}), **more}))
+    return BoundToken(_bound.set({**_bound.get(), **clean_attributes({**(attributes or {}), **more})}))
 
 
 def unbind(*keys: str) -> BoundToken:
@@ -54,12 +58,12 @@ def unbind(*keys: str) -> BoundToken:
     return BoundToken(_bound.set({key: value for key, value in _bound.get().items() if key not in keys}))
 
 
-def bound() -> Mapping[str, Any]:
+def bound() -> Mapping[str, AnyValue]:
     """What is bound in this context: a read-only view, in the order of binding."""
     return MappingProxyType(dict(_bound.get()))
 
 
-def bound_attributes() -> Mapping[str, Any]:
+def bound_attributes() -> Mapping[str, AnyValue]:
     """The same without a copy, for the pipeline: not to be changed by who gets it."""
     return _bound.get()
 

@@ -1,0 +1,5 @@
+"""Stage 5, redact: what must not leave the process. Once per record, before any exporter; fails closed."""
+
+from logspan.processors.redact.redactor import Redactor
+
+__all__ = ["Redactor"]

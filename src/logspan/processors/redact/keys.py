@@ -1,0 +1,60 @@
+"""Secrets by the name they are stored under: `password`, `X-Api-Key`, `dbPassword`, `user.session.token`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_SECRETS: tuple[tuple[str, ...], ...] = tuple(
+    tuple(name.split())
+    for name in (
+        "password,passwd,pwd,passphrase,passcode,secret,secrets,credential,credentials,authorization,cookie,cookies,"
+        "set cookie,token,api key,apikey,access key,secret key,private key,signing key,encryption key,auth key,"
+        "account key,shared key,client secret,csrf,xsrf,session id,sessionid,cvv,cvc,pin,otp"
+    ).split(",")
+)
+_FILLERS = frozenset({"value", "header", "plain", "plaintext", "raw", "text", "str", "string", "old", "new", "confirm"})
+_MOST_KEYS = 8_192
+
+
+class KeyRules:
+    """Which keys hold secrets. A key is read as words, whatever its case and separators, and its last words decide:
+    `password` and `db.password` hold one, `password_reset_count`, `token_type` and `max_tokens` do not."""
+
+    def __init__(
+        self, blocked_keys: Iterable[str] = (), allowed_keys: Iterable[str] = (), patterns: Iterable[str] = ()
+    ) -> None:
+        secrets = (*_SECRETS, *(_words(key) for key in blocked_keys))
+        self._secrets = frozenset(words for words in secrets if words)
+        self._longest = max(len(words) for words in self._secrets)
+        self._allowed = frozenset(key.lower() for key in allowed_keys)
+        self._patterns = tuple(re.compile(pattern) for pattern in patterns)
+        self._known: dict[str, str | None] = {}
+
+    def rule(self, key: str) -> str | None:
+        """The name of the rule that a key falls under, or None."""
+        try:
+            return self._known[key]
+        except KeyError:
+            found = self._find(key)
+        if len(self._known) < _MOST_KEYS:
+            self._known[key] = found
+        return found
+
+    def _find(self, key: str) -> str | None:
+        if key.lower() in self._allowed:
+            return None
+        if any(pattern.search(key) for pattern in self._patterns):
+            return "blocked-key"
+        words = _words(key)
+        while len(words) > 1 and (words[-1] in _FILLERS or words[-1].isdigit()):
+            words = words[:-1]
+        for length in range(min(self._longest, len(words)), 0, -1):
+            if words[-length:] in self._secrets:
+                return "-".join(words[-length:])
+        return None
+
+
+def _words(key: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in _WORDS.findall(key))
