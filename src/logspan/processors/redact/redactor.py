@@ -15,7 +15,6 @@ from logspan.values import clean_attributes
 if TYPE_CHECKING:
     from logspan.settings import RedactionSettings
 
-_EMPTY = (None, "", True, False)
 
 
 class Redactor:
@@ -57,7 +56,7 @@ class Redactor:
 
     def _item(self, key: str, value: AnyValue) -> AnyValue:
         rule = self._keys.rule(key)
-        if rule is None or value in _EMPTY:
+        if rule is None or value is None or value == "" or isinstance(value, bool):
             return self._value(value)
         return marker_of(rule)
 
