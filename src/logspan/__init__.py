@@ -1,4 +1,4 @@
-"""OpenTelemetry logs for Python services, FastAPI first: `instrument_app(app)`, and every log is a record with its trace.
+"""OpenTelemetry logs for Python services, FastAPI first: `instrument_app(app)`, and each log carries its trace.
 
 Importing this package only defines names. Each is imported from its own module when it is first used, so that a
 program pays for what it uses.
