@@ -1,0 +1,97 @@
+"""The kinds of values that settings are made of: what each accepts, and how it is said when it does not.
+
+A validator here never puts the value into its message: the report (`logspan.settings.report`) shows it, masked where
+it is a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
+from pydantic_core import PydanticCustomError
+
+LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_LEVEL_ALIASES = {"WARN": "WARNING", "FATAL": "CRITICAL"}
+_LEVEL_NUMBERS = {"5": "TRACE", "10": "DEBUG", "20": "INFO", "30": "WARNING", "40": "ERROR", "50": "CRITICAL"}
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+
+class Section(BaseModel):
+    """A frozen group of settings; a name that it does not have is refused."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, coerce_numbers_to_str=True, hide_input_in_errors=True
+    )
+
+
+def broken_rule(message: str, *fields: str) -> PydanticCustomError:
+    """A rule between settings of one section is broken; the report blames the first of `fields` that somebody set."""
+    return PydanticCustomError("settings_rule", "{message}", {"message": message, "fields": list(fields)})
+
+
+def _folded(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _level(value: Any) -> Any:
+    """`WARN`, `FATAL` and the numbers of `logging` become its names; case does not matter."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return value
+    name = str(value).strip().upper()
+    name = _LEVEL_NUMBERS.get(name, _LEVEL_ALIASES.get(name, name))
+    if name not in LEVELS:
+        raise ValueError(f"allowed are {', '.join(LEVELS)}")
+    return name
+
+
+def _expanded(path: Path) -> Path:
+    return path.expanduser()
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError("there is no such file")
+    return path
+
+
+def _regex(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"must be a regular expression: {error}") from None
+    return text
+
+
+def _header_name(name: str) -> str:
+    if not _TOKEN.fullmatch(name):
+        raise ValueError("must be a legal header name (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)")
+    return name
+
+
+def _headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    """Lower-case names, as HTTP/2 and gRPC want them; of two spellings of one name the later counts."""
+    for name, value in headers.items():
+        _header_name(name)
+        if not _legal_header_value(value.get_secret_value()):
+            raise ValueError(f"header {name!r} must be one line of Latin-1 text without control characters")
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _legal_header_value(value: str) -> bool:
+    return all(character == "\t" or " " <= character <= "~" or "\xa0" <= character <= "\xff" for character in value)
+
+
+Choice = BeforeValidator(_folded)
+"""Put on a `Literal` of lower-case words: case and surrounding space do not matter."""
+
+Level = Annotated[str, BeforeValidator(_level)]
+"""A level's name: one of `LEVELS`."""
+
+Regex = Annotated[str, AfterValidator(_regex)]
+FilePath = Annotated[Path, AfterValidator(_expanded)]
+ExistingFile = Annotated[Path, AfterValidator(_expanded), AfterValidator(_existing)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+Headers = Annotated[dict[str, SecretStr], AfterValidator(_headers)]
