@@ -214,6 +214,17 @@ def test_every_address_and_path_can_be_set() -> None:
                 assert "${env:" in setting, f"{file.name}: {setting}"
 
 
+def test_every_setting_is_documented_with_its_default() -> None:
+    """docs/backends.md names each variable that a configuration reads, and none that is not read."""
+    every = "".join(file.read_text() for file in CONFIG.glob("*.yaml"))
+    read = dict(re.findall(r"\$\{(?:env:)?([A-Z_]+):-([^}]*)\}", every))
+    rows = [line for line in (REPO / "docs" / "backends.md").read_text().splitlines() if line.startswith("| `")]
+    told = {name: row for row in rows for name in re.findall(r"`([A-Z_]{4,})`", row)}
+    assert set(told) == set(read)
+    varying = {"OTELCOL_MEMORY_LIMIT_MIB", "OTELCOL_MEMORY_SPIKE_MIB", "GATEWAY_ENDPOINTS"}
+    assert [name for name, default in read.items() if name not in varying and f"`{default}`" not in told[name]] == []
+
+
 # --- one record and one span, all the way -----------------------------------------------------------------------------
 
 

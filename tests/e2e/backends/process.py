@@ -35,6 +35,8 @@ class Process:
     folder: Path
     """Its working folder, where `output.log` collects stdout and stderr of all its starts."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    patience: float = STOP_DEADLINE
+    """How many seconds `stop` waits for it to end by itself."""
     _child: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     @property
@@ -66,13 +68,13 @@ class Process:
             self.kill()
             raise
 
-    def stop(self, timeout: float = STOP_DEADLINE) -> None:
-        """Ask it to end (SIGTERM) and wait; SIGKILL when it takes longer than `timeout` seconds."""
+    def stop(self) -> None:
+        """Ask it to end (SIGTERM) and wait; SIGKILL when it takes longer than its `patience`."""
         if self._child is None:
             return
         self._child.terminate()
         try:
-            self._child.wait(timeout)
+            self._child.wait(self.patience)
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()

@@ -182,9 +182,9 @@ def _overlays(config: str | Path, loki: str | None, jaeger: str | None) -> list[
 
 
 def _config(name: str | Path) -> Path:
-    """A path as it is; a bare name is a file of `collector-config/`."""
-    path = Path(name)
-    return path.resolve() if path.exists() else CONFIG / name
+    """A file of `collector-config/` by its name, or any file by its path."""
+    ours = CONFIG / name
+    return ours if ours.exists() else Path(name).resolve()
 
 
 # --- Loki -------------------------------------------------------------------------------------------------------------
@@ -322,6 +322,8 @@ def jaeger(tmp: Path, *, environment: Mapping[str, str] | None = None) -> Iterat
             "JAEGER_TELEMETRY_PORT": str(telemetry),
             **(environment or {}),
         },
+        # It would wait 10 s for clients that are gone, and has nothing to write down.
+        patience=0.5,
         url=f"http://127.0.0.1:{query}",
         otlp_grpc=f"127.0.0.1:{grpc}",
         otlp_http=f"http://127.0.0.1:{http}",
