@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from types import MappingProxyType, TracebackType
-from typing import Any
+from typing import Any, Self
 
 from opentelemetry._logs import Logger, LoggerProvider, NoOpLogger
 from opentelemetry.util.types import AnyValue
@@ -35,7 +35,7 @@ class BoundToken:
         except ValueError:  # another context: what was bound there ends with it
             pass
 
-    def __enter__(self) -> BoundToken:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

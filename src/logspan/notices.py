@@ -35,5 +35,5 @@ class Notices:
             if stream is not None:
                 stream.write(line.replace("\n", " ") + "\n")
                 stream.flush()
-        except Exception:  # noqa: S110 - stderr is closed: there is nobody left to tell
+        except Exception:
             pass

@@ -41,7 +41,7 @@ class Record(LogRecord, ReadWriteLogRecord):
     __slots__ = (
         "attributes",
         "body",
-        "dropped_attributes",
+        "dropped",
         "event_name",
         "exception",
         "instrumentation_scope",
@@ -84,7 +84,7 @@ class Record(LogRecord, ReadWriteLogRecord):
         self.instrumentation_scope = scope
         self.resource: Resource | None = None
         self.limits: LogRecordLimits = _NO_LIMITS
-        self.dropped_attributes = 0
+        self.dropped = 0
 
     @property
     def log_record(self) -> Record:  # type: ignore[override]
@@ -92,12 +92,17 @@ class Record(LogRecord, ReadWriteLogRecord):
         return self
 
     @property
+    def dropped_attributes(self) -> int:
+        """How many attributes were left out: `dropped_attributes_count` of the data model."""
+        return self.dropped
+
+    @property
     def context(self) -> Context:  # type: ignore[override]
         """Empty: a context holds whatever the application put there, and must not wait in a queue."""
         return Context()
 
     @context.setter
-    def context(self, value: Context) -> None:
+    def context(self, value: Context | None) -> None:
         """The batch processor puts an empty context on each record; there is nothing to keep."""
 
     def __copy__(self) -> Record:
@@ -123,7 +128,7 @@ class Record(LogRecord, ReadWriteLogRecord):
                 inner.trace_id or 0, inner.span_id or 0, is_remote=False, trace_flags=inner.trace_flags or TraceFlags()
             ),
         )
-        record.dropped_attributes = source.dropped_attributes
+        record.dropped = source.dropped_attributes
         return record
 
 
@@ -155,6 +160,11 @@ def severity_number(level: int) -> SeverityNumber:
     if level < 10:
         return SeverityNumber.TRACE
     return SeverityNumber(min(level // 10 * 4 + 1 + min(level % 10, 3), 24))
+
+
+def severity_named(name: str) -> SeverityNumber:
+    """The severity of a level's name, `logging`'s or OTel's: `WARNING` and `WARN`, `CRITICAL` and `FATAL`, `TRACE`."""
+    return SeverityNumber[_OTEL_NAMES.get(name.upper(), name.upper())]
 
 
 def exception_attributes(error: BaseException) -> dict[str, AnyValue]:

@@ -25,7 +25,7 @@ class Limiter:
         record.body = self._value(record.body, 0)
         attributes = record.attributes
         if len(attributes) > self._max_attributes:
-            record.dropped_attributes += len(attributes) - self._max_attributes
+            record.dropped += len(attributes) - self._max_attributes
             attributes = dict(list(attributes.items())[: self._max_attributes])
         record.attributes = {
             key if key.isascii() else well_formed(key): self._value(value, 0) for key, value in attributes.items()

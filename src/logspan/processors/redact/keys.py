@@ -6,21 +6,49 @@ import re
 from collections.abc import Iterable
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_SECRETS: tuple[tuple[str, ...], ...] = tuple(
-    tuple(name.split())
-    for name in (
-        "password,passwd,pwd,passphrase,passcode,secret,secrets,credential,credentials,authorization,cookie,cookies,"
-        "set cookie,token,api key,apikey,access key,secret key,private key,signing key,encryption key,auth key,"
-        "account key,shared key,client secret,csrf,xsrf,session id,sessionid,cvv,cvc,pin,otp"
-    ).split(",")
+_SECRETS = (
+    ("password",),
+    ("passwd",),
+    ("pwd",),
+    ("passphrase",),
+    ("passcode",),
+    ("secret",),
+    ("secrets",),
+    ("credential",),
+    ("credentials",),
+    ("authorization",),
+    ("cookie",),
+    ("cookies",),
+    ("token",),
+    ("apikey",),
+    ("api", "key"),
+    ("access", "key"),
+    ("secret", "key"),
+    ("private", "key"),
+    ("signing", "key"),
+    ("encryption", "key"),
+    ("auth", "key"),
+    ("account", "key"),
+    ("shared", "key"),
+    ("csrf",),
+    ("xsrf",),
+    ("session", "id"),
+    ("sessionid",),
+    ("cvv",),
+    ("cvc",),
+    ("pin",),
+    ("otp",),
 )
 _FILLERS = frozenset({"value", "header", "plain", "plaintext", "raw", "text", "str", "string", "old", "new", "confirm"})
 _MOST_KEYS = 8_192
 
 
 class KeyRules:
-    """Which keys hold secrets. A key is read as words, whatever its case and separators, and its last words decide:
-    `password` and `db.password` hold one, `password_reset_count`, `token_type` and `max_tokens` do not."""
+    """Which keys hold secrets.
+
+    A key is read as words, whatever its case and separators, and its last words decide: `password` and `db.password`
+    hold one, `password_reset_count`, `token_type` and `max_tokens` do not.
+    """
 
     def __init__(
         self, blocked_keys: Iterable[str] = (), allowed_keys: Iterable[str] = (), patterns: Iterable[str] = ()

@@ -22,7 +22,7 @@ class TextRule(NamedTuple):
         marker = marker_of(self.name)
         if self.pattern.groups:
             return lambda match: f"{match[1]}{marker}"
-        return lambda match: marker
+        return lambda _: marker
 
 
 def marker_of(rule: str) -> str:

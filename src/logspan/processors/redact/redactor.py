@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from logspan.settings import RedactionSettings
 
 
-
 class Redactor:
     """Takes secrets out of texts, attributes and whole records.
 

@@ -1,0 +1,145 @@
+"""The composition root: reads top to bottom as a record travels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
+
+from logspan.clock import Clock, SystemClock
+from logspan.delivery.admission import Admission
+from logspan.delivery.delivery import Delivery
+from logspan.delivery.intake import Intake
+from logspan.delivery.outlet import Outlet
+from logspan.delivery.retry import RetryPolicy
+from logspan.delivery.sending_queue import SendingQueueConfig
+from logspan.delivery.worker import DeliveryWorker, Processor
+from logspan.ledger import Ledger
+from logspan.notices import Notices
+from logspan.pipeline import Pipeline, RootProcessor, Stages
+from logspan.plugins import create_exporter
+from logspan.processors.enrich import enrich_bound
+from logspan.processors.filter import SeverityFilter
+from logspan.processors.limit import Limiter
+from logspan.processors.redact import Redactor
+from logspan.processors.sample import TraceIdSampler
+from logspan.record import severity_named
+from logspan.resource import build_resource
+from logspan.settings import Settings
+
+if TYPE_CHECKING:
+    from logspan.settings import FilterSettings
+
+Exporters = Mapping[str, LogRecordExporter] | Sequence[LogRecordExporter]
+
+_HOUR_MS = 3_600_000
+_SDK_SLACK = 1_024
+
+
+def build_pipeline(
+    settings: Settings | None = None, *, exporters: Exporters | None = None, clock: Clock | None = None
+) -> Pipeline:
+    """Build a pipeline and start its workers. Touches nothing global.
+
+    `exporters` stand in for those that the settings name; in a sequence each goes by the name of its class. Raises
+    `SettingsError` for settings that are wrong and `UnknownExporterError` for an exporter that nobody registered.
+    """
+    settings = settings or Settings()
+    clock = clock or SystemClock()
+    ledger, notices = Ledger(), Notices()
+
+    intake = Intake()
+    admission = Admission(settings.queue.max_queue_size, settings.queue.overflow, ledger, intake.drop_oldest)
+    batch = _batch_processor(intake, settings.queue.max_queue_size)
+    root = RootProcessor(_stages(settings), admission, batch, ledger, notices)
+
+    outlets = [
+        Outlet(
+            name,
+            exporter,
+            ledger.exporter(name),
+            queue=_sending_queue(settings),
+            retry=RetryPolicy(**settings.retry_on_failure.model_dump()),
+            clock=clock,
+            notices=notices,
+        )
+        for name, exporter in _exporters(settings, exporters).items()
+    ]
+    worker = DeliveryWorker(
+        batch.force_flush,
+        intake,
+        admission,
+        _processors(settings),
+        outlets,
+        ledger,
+        schedule_delay=settings.queue.schedule_delay,
+        clock=clock,
+        notices=notices,
+    )
+    return Pipeline(
+        root=root,
+        delivery=Delivery(admission, batch, intake, worker, outlets, ledger, clock),
+        ledger=ledger,
+        clock=clock,
+        resource=lambda: build_resource(settings),
+        shutdown_timeout=settings.shutdown_timeout,
+    )
+
+
+def _stages(settings: Settings) -> Stages:
+    """What runs on the caller's thread; a stage that would change nothing is left out."""
+    sampling = settings.sampling
+    samplers = [("sample", TraceIdSampler(sampling.sampling_percentage, sampling.hash_seed))]
+    return Stages(
+        filters=[("filter", _filter(settings.level, settings.filter))],
+        samplers=samplers if sampling.sampling_percentage < 100 else [],
+        enrichers=[("bound", enrich_bound)] if settings.enrich.bound_context else [],
+    )
+
+
+def _filter(level: str, settings: FilterSettings) -> SeverityFilter:
+    levels = {scope: severity_named(least) for scope, least in settings.scope_levels.items()}
+    return SeverityFilter(severity_named(level), settings.excluded_scopes, levels)
+
+
+def _batch_processor(intake: Intake, max_queue_size: int) -> BatchLogRecordProcessor:
+    """The SDK's async queue, sized above our bound: it never drops, and its callers never wake its thread."""
+    size = max_queue_size + _SDK_SLACK
+    return BatchLogRecordProcessor(
+        intake,
+        schedule_delay_millis=_HOUR_MS,
+        max_export_batch_size=size,
+        max_queue_size=size,
+        meter_provider=NoOpMeterProvider(),
+    )
+
+
+def _processors(settings: Settings) -> list[tuple[str, Processor]]:
+    """What runs on the delivery worker, once per record."""
+    limits = settings.limits
+    redact = [("redact", Redactor.from_settings(settings.redaction))] if settings.redaction.enabled else []
+    return [*redact, ("limit", Limiter(limits.max_attributes, limits.max_value_length, limits.max_depth))]
+
+
+def _sending_queue(settings: Settings) -> SendingQueueConfig:
+    return SendingQueueConfig(**settings.sending_queue.model_dump(), overflow=settings.queue.overflow)
+
+
+def _exporters(settings: Settings, given: Exporters | None) -> Mapping[str, LogRecordExporter]:
+    if isinstance(given, Mapping):
+        return given
+    if given is not None:
+        return _named(given)
+    return {name: create_exporter(name, settings) for name in settings.effective_exporters()}
+
+
+def _named(exporters: Sequence[LogRecordExporter]) -> Mapping[str, LogRecordExporter]:
+    """Each under its class's name, numbered when there are several of a class."""
+    named: dict[str, LogRecordExporter] = {}
+    for exporter in exporters:
+        name = type(exporter).__name__
+        number = sum(known.split("-")[0] == name for known in named)
+        named[f"{name}-{number + 1}" if number else name] = exporter
+    return named

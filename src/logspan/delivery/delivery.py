@@ -1,0 +1,71 @@
+"""All that stands between admission and the exporters, started, flushed, closed and forked as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from opentelemetry.sdk._logs import LogRecordProcessor
+
+from logspan.clock import Clock
+from logspan.delivery.admission import Admission
+from logspan.delivery.intake import Intake
+from logspan.delivery.outlet import Outlet
+from logspan.delivery.worker import DeliveryWorker
+from logspan.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """In the order in which a record travels: admission, the SDK's queue, intake, worker, outlets."""
+
+    admission: Admission
+    batch: LogRecordProcessor
+    intake: Intake
+    worker: DeliveryWorker
+    outlets: Sequence[Outlet]
+    ledger: Ledger
+    clock: Clock
+
+    def flush(self, deadline: float) -> bool:
+        """Wait until all that was emitted has left every outlet; False when `deadline` (monotonic s) came first."""
+        if not self.worker.sweep(deadline - self.clock.monotonic()):
+            return False
+        return all([outlet.drain(deadline) for outlet in self.outlets])  # noqa: C419 - every one is to hurry
+
+    def close(self, deadline: float) -> None:
+        """Deliver what is there until `deadline`; count as `shutdown_timeout` what is left then."""
+        self.worker.sweep(deadline - self.clock.monotonic())
+        self.batch.shutdown()
+        self.worker.stop(deadline - self.clock.monotonic())
+        self._count_stranded()
+        for outlet in self.outlets:
+            outlet.hasten(deadline)
+        for outlet in self.outlets:
+            outlet.close(deadline)
+        for outlet in self.outlets:
+            outlet.join(deadline)
+
+    def _count_stranded(self) -> None:
+        stranded = self.ledger.queued.value()
+        if stranded:
+            self.ledger.dropped.add("shutdown_timeout", stranded)
+            self.ledger.queued.leave(stranded)
+
+    def reset_after_fork(self) -> None:
+        """Begin anew in a forked child: own queues, threads and connections."""
+        self.intake.reset()
+        self.admission.reset()
+        for outlet in self.outlets:
+            outlet.reset_after_fork()
+        self.worker.begin()
+
+    @property
+    def alive(self) -> bool:
+        """Whether every worker is running."""
+        return self.worker.alive and all(outlet.alive for outlet in self.outlets)
+
+    @property
+    def troubles(self) -> Mapping[str, str | None]:
+        """What each exporter's last attempt failed on; None where it did not."""
+        return {outlet.name: outlet.trouble for outlet in self.outlets}

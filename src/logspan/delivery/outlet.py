@@ -1,0 +1,228 @@
+"""One outlet per exporter: a sending queue with a worker of its own, so that a slow peer holds up no other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk._logs.export import LogRecordExporter
+
+from logspan.clock import Clock, Latch
+from logspan.context import mark_pipeline_thread
+from logspan.delivery.attempt import EXPORTER_ERROR, Batch, attempt
+from logspan.delivery.retry import Retry, RetryPolicy
+from logspan.delivery.sending_queue import SendingQueue, SendingQueueConfig
+from logspan.ledger import ExporterLedger
+from logspan.notices import Notices
+from logspan.outcome import Delivered, DeliveringExporter, Outcome, Rejected, Retryable
+
+_IDLE = 1.0
+_LEAST_TIMEOUT = 0.05
+
+
+class Outlet:
+    """Sending queue -> retry -> attempt, on a thread of its own; all that becomes of a record is counted here."""
+
+    def __init__(
+        self,
+        name: str,
+        exporter: LogRecordExporter,
+        ledger: ExporterLedger,
+        *,
+        queue: SendingQueueConfig,
+        retry: RetryPolicy,
+        clock: Clock,
+        notices: Notices,
+    ) -> None:
+        self.name = name
+        self.exporter = exporter
+        self._ledger = ledger
+        self._config = queue
+        self._retry = retry
+        self._clock = clock
+        self._notices = notices
+        self._begin()
+
+    def _begin(self) -> None:
+        self.trouble: str | None = None
+        """What the last attempt failed on; None when it did not."""
+        self._queue = SendingQueue(self._config, self._clock)
+        self._work, self._hurry = Latch(), Latch()
+        self._hurry_to = 0
+        self._deadline: float | None = None
+        self._current: Batch | None = None
+        self._thread = threading.Thread(target=self._run, name=f"logspan-outlet-{self.name}", daemon=True)
+        self._thread.start()
+
+    # ------------------------------------------------------------------------------ called by others
+
+    def put(self, records: Sequence[ReadableLogRecord]) -> None:
+        """Queue records, for the delivery worker; never waits for the peer."""
+        self._ledger.fanned_out.add(len(records))
+        self._ledger.in_flight.enter(len(records))
+        was_empty = not self._queue
+        surplus = self._queue.put(records)
+        if surplus:
+            self._count_dropped("queue_full", surplus)
+        if was_empty or self._queue.full_batch:
+            self._work.ring()
+
+    def drain(self, deadline: float) -> bool:
+        """Wait until all that is queued now has been settled; False when `deadline` (monotonic seconds) came first.
+
+        A batch that waits for its next attempt is tried at once, unless the peer itself has named a later time.
+        """
+        position = self._hurry_to = self._queue.position
+        self._work.ring()
+        self._hurry.ring()
+        return self._queue.wait_settled(position, deadline)
+
+    def hasten(self, deadline: float) -> None:
+        """Say that there is time until `deadline` (monotonic seconds) and no longer; does not wait."""
+        self._deadline = deadline
+        self._work.ring()
+        self._hurry.ring()
+
+    def close(self, deadline: float) -> None:
+        """Drain until `deadline`, then stop: what is left is given up, counted as `shutdown_timeout`."""
+        self.hasten(deadline)
+        self.drain(deadline)
+        self._deadline = min(deadline, self._clock.monotonic())
+        left = len(self._queue.take_all())
+        current = self._current
+        if current is not None and current.settle():
+            left += len(current)
+        if left:
+            self._count_dropped("shutdown_timeout", left)
+            self._queue.settle(left)
+        self._work.ring()
+        self._hurry.ring()
+
+    def join(self, deadline: float) -> None:
+        """Wait for the worker, whose last act is to shut the exporter down."""
+        self._thread.join(max(deadline - self._clock.monotonic(), 0))
+
+    def reset_after_fork(self) -> None:
+        """Begin anew in a forked child: the queue and the connections are the parent's."""
+        if isinstance(self.exporter, DeliveringExporter):
+            self.exporter.reset_after_fork()
+        self._begin()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the worker is running."""
+        return self._thread.is_alive()
+
+    # ------------------------------------------------------------------------------ the outlet's own thread
+
+    def _run(self) -> None:
+        mark_pipeline_thread()
+        with suppress_instrumentation():
+            while not self._done():
+                try:
+                    self._turn()
+                except BaseException as error:
+                    self._abandon(error)
+            self._shut_exporter_down()
+
+    def _done(self) -> bool:
+        return self._closing() and not self._queue
+
+    def _closing(self) -> bool:
+        return self._deadline is not None and self._clock.monotonic() >= self._deadline
+
+    def _turn(self) -> None:
+        if not self._queue:
+            self._clock.wait(self._work, _IDLE)
+            return
+        if not self._ripe():
+            self._clock.wait(self._work, self._config.schedule_delay)
+        self._current = Batch(self._queue.take_batch())
+        self._send(self._current)
+        self._current = None
+
+    def _ripe(self) -> bool:
+        hurried = self._deadline is not None or self._queue.settled < self._hurry_to
+        return hurried or self._queue.full_batch
+
+    def _send(self, batch: Batch) -> None:
+        retry = Retry(self._retry, self._clock)
+        while not batch.settled:
+            outcome = attempt(self.exporter, batch.records, self._timeout())
+            if not isinstance(outcome, Retryable):
+                self._settle(batch, outcome)
+                return
+            self.trouble = outcome.reason
+            delay = retry.next_delay(outcome.retry_after, self._deadline)
+            if delay is None:
+                self._give_up(batch, outcome.reason)
+            else:
+                self._back_off(delay, outcome.retry_after or 0)
+
+    def _timeout(self) -> float | None:
+        return None if self._deadline is None else max(self._deadline - self._clock.monotonic(), _LEAST_TIMEOUT)
+
+    def _back_off(self, delay: float, least: float) -> None:
+        """Wait `delay` seconds, or only `least` when a flush or the shutdown is in a hurry."""
+        now = self._clock.monotonic()
+        until, earliest = now + delay, now + least
+        while now < until and not self._closing():
+            if self._clock.wait(self._hurry, until - now):
+                until = min(until, earliest)
+            now = self._clock.monotonic()
+
+    # ------------------------------------------------------------------------------ the counts
+
+    def _settle(self, batch: Batch, outcome: Outcome) -> None:
+        if not batch.settle():
+            return
+        if isinstance(outcome, Delivered):
+            self._count_delivered(outcome, len(batch))
+        elif isinstance(outcome, Rejected):
+            self._count_rejected(outcome, len(batch))
+        self._queue.settle(len(batch))
+
+    def _give_up(self, batch: Batch, reason: str) -> None:
+        if batch.settle():
+            self._count_dropped("retry_exhausted" if self._deadline is None else "shutdown_timeout", len(batch), reason)
+            self._queue.settle(len(batch))
+
+    def _abandon(self, error: BaseException) -> None:
+        batch, self._current = self._current, None
+        if batch is not None and batch.settle():
+            self._count_dropped("worker_error", len(batch), type(error).__name__)
+            self._queue.settle(len(batch))
+
+    def _count_delivered(self, outcome: Delivered, size: int) -> None:
+        self.trouble = None
+        rejected = min(outcome.rejected, size)
+        unencodable = min(outcome.unencodable, size - rejected)
+        self._ledger.delivered.add(size - rejected - unencodable)
+        self._ledger.in_flight.leave(size - unencodable)
+        if rejected or outcome.message:
+            self._ledger.rejected.add("partial_success", rejected)
+            self._notices.say(f"{self.name}:partial", f"{self.name}: {rejected} records refused: {outcome.message}")
+        if unencodable:
+            self._count_dropped("unencodable", unencodable)
+
+    def _count_rejected(self, outcome: Rejected, size: int) -> None:
+        self.trouble = f"{outcome.status} {outcome.message}".strip()
+        if outcome.status == EXPORTER_ERROR:
+            self._count_dropped(EXPORTER_ERROR, size, outcome.message)
+            return
+        self._ledger.rejected.add(outcome.status, size)
+        self._ledger.in_flight.leave(size)
+        self._notices.say(f"{self.name}:{outcome.status}", f"{self.name}: {size} records refused: {self.trouble}")
+
+    def _count_dropped(self, reason: str, number: int, detail: str = "") -> None:
+        self._ledger.dropped.add(reason, number)
+        self._ledger.in_flight.leave(number)
+        self._notices.say(f"{self.name}:{reason}", f"{self.name}: {number} records dropped: {reason} {detail}".rstrip())
+
+    def _shut_exporter_down(self) -> None:
+        try:
+            self.exporter.shutdown()  # type: ignore[no-untyped-call]
+        except BaseException as error:
+            self._notices.say(f"{self.name}:shutdown", f"{self.name}: shutdown failed: {type(error).__name__}")

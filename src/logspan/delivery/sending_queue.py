@@ -1,0 +1,95 @@
+"""The bounded queue of one outlet, and how far its records have come."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from opentelemetry.sdk._logs import ReadableLogRecord
+
+from logspan.clock import Clock
+from logspan.delivery.admission import Overflow
+
+
+@dataclass(frozen=True, slots=True)
+class SendingQueueConfig:
+    """Sizes in records; `schedule_delay` in seconds: how long a record waits at most for its batch to fill."""
+
+    queue_size: int = 50_000
+    max_export_batch_size: int = 512
+    schedule_delay: float = 0.2
+    overflow: Overflow = "drop_oldest"
+
+
+class SendingQueue:
+    """Records in order. `position` counts what was taken in, `settled` what was delivered, refused or given up."""
+
+    def __init__(self, config: SendingQueueConfig, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._records: deque[ReadableLogRecord] = deque()
+        self._changed = threading.Condition()
+        self.position = 0
+        self.settled = 0
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @property
+    def full_batch(self) -> bool:
+        """Whether there is enough for a batch of the full size."""
+        return len(self._records) >= self._config.max_export_batch_size
+
+    def put(self, records: Sequence[ReadableLogRecord]) -> int:
+        """Take records in; how many had to go, by the overflow policy, for want of room."""
+        with self._changed:
+            if self._config.overflow == "drop_newest":
+                return self._put_what_fits(records)
+            self._records.extend(records)
+            self.position += len(records)
+            surplus = max(len(self._records) - self._config.queue_size, 0)
+            for _ in range(surplus):
+                self._records.popleft()
+            self._settle(surplus)
+            return surplus
+
+    def _put_what_fits(self, records: Sequence[ReadableLogRecord]) -> int:
+        fitting = records[: max(self._config.queue_size - len(self._records), 0)]
+        self._records.extend(fitting)
+        self.position += len(fitting)
+        return len(records) - len(fitting)
+
+    def take_batch(self) -> list[ReadableLogRecord]:
+        """The oldest records, a batch at most."""
+        with self._changed:
+            size = min(len(self._records), self._config.max_export_batch_size)
+            return [self._records.popleft() for _ in range(size)]
+
+    def take_all(self) -> list[ReadableLogRecord]:
+        """Everything that is left."""
+        with self._changed:
+            left = list(self._records)
+            self._records.clear()
+            return left
+
+    def settle(self, number: int) -> None:
+        """Say that `number` records are done with, for better or worse."""
+        with self._changed:
+            self._settle(number)
+
+    def _settle(self, number: int) -> None:
+        self.settled += number
+        if number:
+            self._changed.notify_all()
+
+    def wait_settled(self, position: int, deadline: float) -> bool:
+        """Wait until all up to `position` is settled; False when `deadline` (monotonic seconds) came first."""
+        with self._changed:
+            while self.settled < position:
+                remaining = deadline - self._clock.monotonic()
+                if remaining <= 0:
+                    return False
+                self._changed.wait(remaining)
+        return True

@@ -1,0 +1,29 @@
+"""How the pipeline is, in three words and their causes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Status = Literal["ok", "degraded", "failing"]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """`ok`: everything is delivered. `degraded`: something is lost or late. `failing`: nothing gets out."""
+
+    status: Status
+    causes: tuple[str, ...] = ()
+
+
+def report(*, workers_alive: bool, troubles: Mapping[str, str | None], lost: int) -> HealthReport:
+    """A report from what the pipeline knows: each exporter's trouble (None: none), and records lost so far."""
+    causes = [f"{name}: {trouble}" for name, trouble in troubles.items() if trouble]
+    if not workers_alive:
+        return HealthReport("failing", ("a delivery worker is not running", *causes))
+    if causes and len(causes) == len(troubles):
+        return HealthReport("failing", tuple(causes))
+    if lost:
+        causes.append(f"{lost} records lost since the start")
+    return HealthReport("degraded" if causes else "ok", tuple(causes))

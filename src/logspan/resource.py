@@ -1,0 +1,30 @@
+"""Who speaks: the resource that stands on every record of a pipeline."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from typing import TYPE_CHECKING
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.util.types import AnyValue
+
+if TYPE_CHECKING:
+    from logspan.settings import Settings
+
+
+def build_resource(settings: Settings) -> Resource:
+    """The resource of this process, by the semantic conventions; built anew in a forked child.
+
+    What is configured comes first. `service.instance.id` is made when it is not configured; `process.pid` tells
+    workers apart in either case.
+    """
+    named: dict[str, AnyValue] = {
+        "service.name": settings.service_name,
+        "service.namespace": settings.service_namespace,
+        "service.version": settings.service_version,
+        "service.instance.id": settings.service_instance_id or str(uuid.uuid4()),
+        "deployment.environment.name": settings.deployment_environment_name,
+    }
+    attributes: dict[str, AnyValue] = {"process.pid": os.getpid(), **settings.resource_attributes}
+    return Resource.create(attributes | {key: value for key, value in named.items() if value})
