@@ -31,6 +31,7 @@ ORDER = (
     "settings",
     "resource",
     "encoding",
+    "transport",
     "processors",
     "exporters",
     "delivery",
@@ -265,7 +266,8 @@ def uses_public_names(module: Module) -> Iterator[str]:
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("getattr", "setattr", "hasattr", "delattr"):
             attribute = node.args[1].value if len(node.args) > 1 and isinstance(node.args[1], ast.Constant) else ""
-            if _is_private(str(attribute)) and attribute not in DOCUMENTED_PRIVATE:
+            own = ast.unparse(node.args[0]) in ("self", "cls")
+            if _is_private(str(attribute)) and attribute not in DOCUMENTED_PRIVATE and not own:
                 yield f"line {node.lineno}: {ast.unparse(node)}"
     for number, line in enumerate(module.text.splitlines(), 1):
         if "SLF001" in line:

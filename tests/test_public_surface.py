@@ -112,7 +112,7 @@ def test_a_name_touches_nothing_before_it_is_used(name: str) -> None:
     seen = probe(f"from logspan import {name}")
     assert (seen["handlers"], seen["threads"]) == (["0"], ["0"])
     assert seen["provider"] == ["none"] * 3
-    heavy = {"fastapi", "starlette", "grpc", "uvicorn", "structlog", "loguru", "prometheus_client", "psutil"}
+    heavy = {"fastapi", "starlette", "grpc", "uvicorn", "structlog", "loguru", "prometheus_client"}
     assert heavy.isdisjoint(seen["modules"])
 
 

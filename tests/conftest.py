@@ -1,0 +1,35 @@
+"""What every test relies on: the process-wide things are after it as they were before it."""
+
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from logspan.context import ROUTING
+
+
+def _handlers() -> list[logging.Handler]:
+    """Those of the root logger, without the ones that pytest puts there for each phase of a test."""
+    return [handler for handler in logging.root.handlers if "pytest" not in type(handler).__module__]
+
+
+@pytest.fixture(autouse=True)
+def process_is_left_as_it_was() -> Iterator[None]:
+    """A test that installs something undoes it: what is left behind is taken away, and is a failure of that test."""
+    handlers, level, hook = _handlers(), logging.root.level, sys.excepthook
+    yield
+    left = [handler for handler in _handlers() if handler not in handlers]
+    gone = [handler for handler in handlers if handler not in _handlers()]
+    target = ROUTING.target()
+    for handler in left:
+        logging.root.removeHandler(handler)
+    for handler in gone:
+        logging.root.addHandler(handler)
+    logging.root.setLevel(level)
+    sys.excepthook = hook
+    if target is not None:
+        ROUTING.uninstall(target)
+    assert not left, f"left on the root logger: {left}"
+    assert not gone, f"taken from the root logger: {gone}"
+    assert target is None, "a pipeline is still installed"
