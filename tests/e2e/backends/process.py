@@ -89,20 +89,20 @@ class Process:
 
     def suspend(self) -> None:
         """Freeze it (SIGSTOP): connections stay open and nothing answers, which is how a stuck backend looks."""
-        self._signal(signal.SIGSTOP)
+        if self._child is not None:
+            self._child.send_signal(signal.SIGSTOP)
+            # Return when all its threads have stopped; WNOWAIT leaves its exit, if it ended, for `stop` to collect.
+            os.waitid(os.P_PID, self._child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let a suspended one go on."""
-        self._signal(signal.SIGCONT)
+        if self._child is not None:
+            self._child.send_signal(signal.SIGCONT)
 
     def restart(self) -> None:
         """Stop it if it runs, and start it on the same ports with the same data."""
         self.stop()
         self.start()
-
-    def _signal(self, number: int) -> None:
-        if self._child is not None:
-            os.kill(self._child.pid, number)
 
     def _environment(self) -> dict[str, str]:
         """Little more than what a configuration asks for: nobody's OTEL_* variables may reach a backend."""
