@@ -63,7 +63,7 @@ ALLOWED_GLOBALS = {
 }
 FROZEN_CALLS = frozenset(
     {
-        *("bytes", "cast", "float", "frozenset", "int", "len", "range", "str", "tuple"),
+        *("bytes", "cast", "float", "frozenset", "int", "len", "object", "range", "str", "tuple"),
         *("MappingProxyType", "NamedTuple", "NewType", "ParamSpec", "Struct", "TypeVar", "namedtuple"),
         *("attrgetter", "compile", "itemgetter"),
         *("AfterValidator", "BeforeValidator", "TypeAdapter", "WrapValidator"),
@@ -185,11 +185,20 @@ def _module_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
             yield from _module_level(getattr(node, "orelse", []))
 
 
-def _is_state(value: ast.expr) -> bool:
+def _is_state(module: Module, value: ast.expr) -> bool:
     if isinstance(value, ast.Call):
         called = value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", "")
-        return called not in FROZEN_CALLS
+        return called not in FROZEN_CALLS and called not in _frozen_classes(module)
     return not isinstance(value, FROZEN_NODES)
+
+
+def _frozen_classes(module: Module) -> Iterator[str]:
+    """The frozen dataclasses and the named tuples that the module defines."""
+    for node in module.tree.body:
+        if isinstance(node, ast.ClassDef):
+            marks = [ast.unparse(mark) for mark in (*node.decorator_list, *node.bases)]
+            if any("NamedTuple" in mark or "frozen=True" in mark for mark in marks):
+                yield node.name
 
 
 def _is_table(module: Module, name: str, value: ast.expr) -> bool:
@@ -219,7 +228,7 @@ def has_no_state(module: Module) -> Iterator[str]:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for name in (ast.unparse(target) for target in targets):
             allowed = name in ("__all__", "__slots__") or f"{module.name}.{name}" in ALLOWED_GLOBALS
-            if not allowed and _is_state(node.value) and not _is_table(module, name, node.value):
+            if not allowed and _is_state(module, node.value) and not _is_table(module, name, node.value):
                 yield f"line {node.lineno}: {name} is state at module level"
     for inner in ast.walk(module.tree):
         if isinstance(inner, ast.Global):
