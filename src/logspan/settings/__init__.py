@@ -1,6 +1,7 @@
 """Settings: one frozen tree, from arguments, the environment and files. The only place that reads either."""
 
 from logspan.settings.endpoints import LokiSettings, OtlpSettings, OtlpTarget
+from logspan.settings.loading import Described
 from logspan.settings.models import (
     ConsoleSettings,
     EnrichSettings,
@@ -18,9 +19,12 @@ from logspan.settings.models import (
     SourceSettings,
     TracingSettings,
 )
+from logspan.settings.report import SettingsWarning
+from logspan.settings.section import Section
 
 __all__ = [
     "ConsoleSettings",
+    "Described",
     "EnrichSettings",
     "FileSettings",
     "FilterSettings",
@@ -34,8 +38,10 @@ __all__ = [
     "RequestSettings",
     "RetrySettings",
     "SamplingSettings",
+    "Section",
     "SendingQueueSettings",
     "Settings",
+    "SettingsWarning",
     "SourceSettings",
     "TracingSettings",
 ]

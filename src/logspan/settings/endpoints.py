@@ -12,7 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from logspan.settings.fields import Choice, ExistingFile, Headers, Section, broken_rule
+from logspan.settings.fields import Choice, ExistingFile, Headers, broken_rule
+from logspan.settings.section import Section
 
 Protocol = Annotated[Literal["http/protobuf", "grpc"], Choice]
 Compression = Annotated[Literal["gzip", "none"], Choice]
@@ -67,44 +68,48 @@ class OtlpSettings(Section):
     """The OTLP exporter: logs, and the spans of requests."""
 
     endpoint: Endpoint | None = Field(
-        None,
+        default=None,
         description="Base URL of the receiver; for `http/protobuf`, `/v1/logs` and `/v1/traces` are appended. "
         "Unset: `http://localhost:4318`, or `localhost:4317` for `grpc`.",
     )
     logs_endpoint: Endpoint | None = Field(
-        None, description="URL for logs alone, used as it is; it goes before `endpoint`."
+        default=None, description="URL for logs alone, used as it is; it goes before `endpoint`."
     )
     traces_endpoint: Endpoint | None = Field(
-        None, description="URL for spans alone, used as it is; it goes before `endpoint`."
+        default=None, description="URL for spans alone, used as it is; it goes before `endpoint`."
     )
-    protocol: Protocol = Field("http/protobuf", description="Transport of logs, and of spans.")
-    traces_protocol: Protocol | None = Field(None, description="Transport of spans. Unset: as `protocol`.")
+    protocol: Protocol = Field(default="http/protobuf", description="Transport of logs, and of spans.")
+    traces_protocol: Protocol | None = Field(default=None, description="Transport of spans. Unset: as `protocol`.")
     headers: Headers = Field(
         default_factory=dict,
         description="Headers (gRPC: metadata) of each request, `name=value` with percent-encoding, as the OTLP "
         "specification has it. The values are secrets.",
     )
-    traces_headers: Headers | None = Field(None, description="Headers for spans. Unset: as `headers`.")
-    compression: Compression = Field("gzip", description="Compression of request bodies.")
+    traces_headers: Headers | None = Field(default=None, description="Headers for spans. Unset: as `headers`.")
+    compression: Compression = Field(default="gzip", description="Compression of request bodies.")
     timeout: float = Field(
-        10.0,
+        default=10.0,
         gt=0,
         allow_inf_nan=False,
-        description="Longest time for one request, in seconds (in the OTEL variables too).",
+        description="Longest time for one request, in seconds; so the OTEL variables are read too, as the OTel SDK for "
+        "Python does (the specification has milliseconds).",
     )
     certificate: ExistingFile | None = Field(
-        None, description="PEM file of the authorities to trust. Unset: those of the system."
+        default=None, description="PEM file of the authorities to trust. Unset: those of the system."
     )
-    client_key: ExistingFile | None = Field(None, description="PEM file of the client's private key, for mutual TLS.")
+    client_key: ExistingFile | None = Field(
+        default=None, description="PEM file of the client's private key, for mutual TLS."
+    )
     client_certificate: ExistingFile | None = Field(
-        None, description="PEM file of the client's certificate, for mutual TLS."
+        default=None, description="PEM file of the client's certificate, for mutual TLS."
     )
     insecure: bool | None = Field(
-        None,
-        description="gRPC without TLS, where the endpoint has no scheme; `http://` and `https://` decide for themselves.",
+        default=None,
+        description="gRPC without TLS, where the endpoint has no scheme (`http://` and `https://` say it themselves). "
+        "Unset: with TLS.",
     )
     client: Annotated[Literal["logspan", "stock"], Choice] = Field(
-        "logspan",
+        default="logspan",
         description="Who sends: `logspan` keeps the receiver's answer (status, partial success, Retry-After), `stock` "
         "is the exporter of opentelemetry-exporter-otlp.",
     )
@@ -132,7 +137,7 @@ class OtlpSettings(Section):
         self, protocol: Literal["http/protobuf", "grpc"], own: str | None, path: str, headers: Mapping[str, SecretStr]
     ) -> OtlpTarget:
         if protocol == "grpc":
-            address, secure = _grpc_target(own or self.endpoint or _GRPC_DEFAULT, self.insecure)
+            address, secure = _grpc_target(own or self.endpoint or _GRPC_DEFAULT, insecure=bool(self.insecure))
         else:
             address = own or _append(self.endpoint or _HTTP_DEFAULT, path)
             secure = urlsplit(address).scheme == "https"
@@ -163,18 +168,20 @@ class LokiSettings(Section):
     """The Loki exporter: Loki's own OTLP endpoint, with a tenant and basic authentication."""
 
     endpoint: HttpEndpoint = Field(
-        "http://localhost:3100", description="Base URL of Loki; `/otlp/v1/logs` is appended."
+        default="http://localhost:3100", description="Base URL of Loki; `/otlp/v1/logs` is appended."
     )
-    tenant_id: str | None = Field(None, description="Tenant, sent as `X-Scope-OrgID`.")
-    username: str | None = Field(None, description="User name for basic authentication.")
-    password: SecretStr | None = Field(None, description="Password for basic authentication. A secret.")
+    tenant_id: str | None = Field(default=None, description="Tenant, sent as `X-Scope-OrgID`.")
+    username: str | None = Field(default=None, description="User name for basic authentication.")
+    password: SecretStr | None = Field(default=None, description="Password for basic authentication. A secret.")
     headers: Headers = Field(
         default_factory=dict, description="More headers of each request, `name=value`. The values are secrets."
     )
-    compression: Compression = Field("gzip", description="Compression of request bodies.")
-    timeout: float = Field(10.0, gt=0, allow_inf_nan=False, description="Longest time for one request, in seconds.")
+    compression: Compression = Field(default="gzip", description="Compression of request bodies.")
+    timeout: float = Field(
+        default=10.0, gt=0, allow_inf_nan=False, description="Longest time for one request, in seconds."
+    )
     certificate: ExistingFile | None = Field(
-        None, description="PEM file of the authorities to trust. Unset: those of the system."
+        default=None, description="PEM file of the authorities to trust. Unset: those of the system."
     )
 
     def logs_url(self) -> str:
@@ -193,7 +200,7 @@ def _append(base: str, path: str) -> str:
     return parts._replace(path=f"{parts.path.rstrip('/')}/{path}").geturl()
 
 
-def _grpc_target(endpoint: str, insecure: bool | None) -> tuple[str, bool]:
+def _grpc_target(endpoint: str, *, insecure: bool) -> tuple[str, bool]:
     """A channel's target and whether it uses TLS; a scheme goes before `insecure`, no scheme means TLS."""
     if endpoint.startswith(("dns:", "unix:")):
         return endpoint, not insecure

@@ -8,23 +8,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _LEVEL_ALIASES = {"WARN": "WARNING", "FATAL": "CRITICAL"}
 _LEVEL_NUMBERS = {"5": "TRACE", "10": "DEBUG", "20": "INFO", "30": "WARNING", "40": "ERROR", "50": "CRITICAL"}
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-
-
-class Section(BaseModel):
-    """A frozen group of settings; a name that it does not have is refused."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, coerce_numbers_to_str=True, hide_input_in_errors=True
-    )
+_NAME_RULE = "must be a legal header name (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)"
 
 
 def broken_rule(message: str, *fields: str) -> PydanticCustomError:
@@ -67,16 +60,17 @@ def _regex(text: str) -> str:
 
 def _header_name(name: str) -> str:
     if not _TOKEN.fullmatch(name):
-        raise ValueError("must be a legal header name (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)")
+        raise ValueError(_NAME_RULE)
     return name
 
 
 def _headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
     """Lower-case names, as HTTP/2 and gRPC want them; of two spellings of one name the later counts."""
     for name, value in headers.items():
-        _header_name(name)
+        if not _TOKEN.fullmatch(name):
+            raise broken_rule(_NAME_RULE, name)
         if not _legal_header_value(value.get_secret_value()):
-            raise ValueError(f"header {name!r} must be one line of Latin-1 text without control characters")
+            raise broken_rule("must be one line of Latin-1 text without control characters", name)
     return {name.lower(): value for name, value in headers.items()}
 
 

@@ -6,54 +6,61 @@ The descriptions are the documentation: `python -m logspan.settings.reference` p
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from logspan.settings.endpoints import LokiSettings, OtlpSettings
-from logspan.settings.fields import Choice, FilePath, HeaderName, Level, Regex, Section, broken_rule
+from logspan.settings.fields import Choice, FilePath, HeaderName, Level, Regex, broken_rule
+from logspan.settings.loading import LoadedSettings
+from logspan.settings.section import Section
 
 
 class FileSettings(Section):
     """The file exporter: OTLP JSON lines, rotated by size."""
 
-    path: FilePath = Field(Path("logs/logspan.jsonl"), description="The file; its folder is made when it is missing.")
-    max_bytes: int = Field(104_857_600, gt=0, description="Size at which the file is rotated, in bytes.")
-    backup_count: int = Field(5, ge=0, description="Rotated files that are kept.")
+    path: FilePath = Field(
+        default=Path("logs/logspan.jsonl"), description="The file; its folder is made when it is missing."
+    )
+    max_bytes: int = Field(default=104_857_600, gt=0, description="Size at which the file is rotated, in bytes.")
+    backup_count: int = Field(default=5, ge=0, description="Rotated files that are kept.")
 
 
 class ConsoleSettings(Section):
     """The console exporter."""
 
     format: Annotated[Literal["auto", "pretty", "json"], Choice] = Field(
-        "auto", description="`pretty` for people, `json` for one JSON object a line; `auto`: pretty on a terminal."
+        default="auto",
+        description="`pretty` for people, `json` for one JSON object a line; `auto`: pretty on a terminal.",
     )
-    stream: Annotated[Literal["stdout", "stderr"], Choice] = Field("stdout", description="Where it writes.")
+    stream: Annotated[Literal["stdout", "stderr"], Choice] = Field(default="stdout", description="Where it writes.")
     color: Annotated[Literal["auto", "always", "never"], Choice] = Field(
-        "auto", description="Colour of the pretty form; `auto`: on a terminal."
+        default="auto", description="Colour of the pretty form; `auto`: on a terminal."
     )
 
 
 class QueueSettings(Section):
     """The queue between the callers and the delivery worker."""
 
-    max_queue_size: int = Field(50_000, gt=0, description="Records that wait at most.")
+    max_queue_size: int = Field(default=50_000, gt=0, description="Records that wait at most.")
     schedule_delay: float = Field(
-        0.02, gt=0, allow_inf_nan=False, description="Time between two looks of the delivery worker, in seconds."
+        default=0.02,
+        gt=0,
+        allow_inf_nan=False,
+        description="Time between two looks of the delivery worker, in seconds.",
     )
     overflow: Annotated[Literal["drop_newest", "drop_oldest"], Choice] = Field(
-        "drop_oldest", description="Which record gives way when the queue is full; each one is counted."
+        default="drop_oldest", description="Which record gives way when the queue is full; each one is counted."
     )
 
 
 class SendingQueueSettings(Section):
     """The queue in front of each exporter."""
 
-    queue_size: int = Field(50_000, gt=0, description="Records that wait at most, for each exporter.")
-    max_export_batch_size: int = Field(512, gt=0, description="Records in one batch at most.")
+    queue_size: int = Field(default=50_000, gt=0, description="Records that wait at most, for each exporter.")
+    max_export_batch_size: int = Field(default=512, gt=0, description="Records in one batch at most.")
     schedule_delay: float = Field(
-        0.2,
+        default=0.2,
         gt=0,
         allow_inf_nan=False,
         description="How long a batch waits to fill up, in seconds (`OTEL_BLRP_SCHEDULE_DELAY`: in milliseconds).",
@@ -63,21 +70,23 @@ class SendingQueueSettings(Section):
 class RetrySettings(Section):
     """Sending again after a failure that may pass, with exponential backoff."""
 
-    enabled: bool = Field(True, description="Whether to send again at all.")
+    enabled: bool = Field(default=True, description="Whether to send again at all.")
     initial_interval: float = Field(
-        5.0, gt=0, allow_inf_nan=False, description="Wait after the first failure, in seconds."
+        default=5.0, gt=0, allow_inf_nan=False, description="Wait after the first failure, in seconds."
     )
-    multiplier: float = Field(1.5, ge=1, allow_inf_nan=False, description="By what the wait grows each time.")
-    randomization_factor: float = Field(0.5, ge=0, le=1, description="Share of the wait that is left to chance.")
-    max_interval: float = Field(30.0, gt=0, allow_inf_nan=False, description="Longest wait, in seconds.")
+    multiplier: float = Field(default=1.5, ge=1, allow_inf_nan=False, description="By what the wait grows each time.")
+    randomization_factor: float = Field(
+        default=0.5, ge=0, le=1, description="Share of the wait that is left to chance."
+    )
+    max_interval: float = Field(default=30.0, gt=0, allow_inf_nan=False, description="Longest wait, in seconds.")
     max_elapsed_time: float = Field(
-        300.0, ge=0, allow_inf_nan=False, description="When a batch is given up, in seconds; 0: never."
+        default=300.0, ge=0, allow_inf_nan=False, description="When a batch is given up, in seconds; 0: never."
     )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.max_interval < self.initial_interval:
-            text = f"max_interval must be at least initial_interval, which is {self.initial_interval:g}"
+            text = f"max_interval ({self.max_interval:g}) must be at least initial_interval ({self.initial_interval:g})"
             raise broken_rule(text, "max_interval", "initial_interval")
         return self
 
@@ -96,23 +105,25 @@ class FilterSettings(Section):
 class SamplingSettings(Section):
     """Keeping a share of the records; those of one trace stay together."""
 
-    sampling_percentage: float = Field(100.0, ge=0, le=100, description="Share of the traces that is kept, in percent.")
+    sampling_percentage: float = Field(
+        default=100.0, ge=0, le=100, description="Share of the traces that is kept, in percent."
+    )
     hash_seed: int = Field(
-        0, ge=0, le=0xFFFF_FFFF, description="Seed of the decision; all services of a trace use the same."
+        default=0, ge=0, le=0xFFFF_FFFF, description="Seed of the decision; all services of a trace use the same."
     )
 
 
 class EnrichSettings(Section):
     """What is added to each record."""
 
-    code_location: bool = Field(True, description="`code.function.name`, `code.file.path`, `code.line.number`.")
-    bound_context: bool = Field(True, description="What was put there with `bind`.")
+    code_location: bool = Field(default=True, description="`code.function.name`, `code.file.path`, `code.line.number`.")
+    bound_context: bool = Field(default=True, description="What was put there with `bind`.")
 
 
 class RedactionSettings(Section):
     """Masking of secrets, before any exporter sees a record."""
 
-    enabled: bool = Field(True, description="Whether secrets are masked.")
+    enabled: bool = Field(default=True, description="Whether secrets are masked.")
     blocked_keys: list[str] = Field(
         default_factory=list, description="Attribute names whose values are masked, besides the built-in ones."
     )
@@ -127,33 +138,33 @@ class RedactionSettings(Section):
 class LimitSettings(Section):
     """How large a record may be."""
 
-    max_attributes: int = Field(128, gt=0, description="Attributes of a record; more are left off and counted.")
-    max_value_length: int = Field(32_768, gt=0, description="Characters of one value; longer ones are cut.")
-    max_depth: int = Field(8, gt=0, description="Levels of nesting of one value; deeper ones are cut.")
+    max_attributes: int = Field(default=128, gt=0, description="Attributes of a record; more are left off and counted.")
+    max_value_length: int = Field(default=32_768, gt=0, description="Characters of one value; longer ones are cut.")
+    max_depth: int = Field(default=8, gt=0, description="Levels of nesting of one value; deeper ones are cut.")
 
 
 class SourceSettings(Section):
     """Where records come from."""
 
-    stdlib: bool = Field(True, description="The standard library's `logging`.")
-    structlog: bool = Field(True, description="structlog, where it is installed.")
-    loguru: bool = Field(True, description="loguru, where it is installed.")
-    warnings: bool = Field(True, description="Python warnings.")
-    uncaught_exceptions: bool = Field(True, description="Exceptions that nobody caught, in any thread.")
-    servers: bool = Field(True, description="The loggers of uvicorn and gunicorn.")
+    stdlib: bool = Field(default=True, description="The standard library's `logging`.")
+    structlog: bool = Field(default=True, description="structlog, where it is installed.")
+    loguru: bool = Field(default=True, description="loguru, where it is installed.")
+    warnings: bool = Field(default=True, description="Python warnings.")
+    uncaught_exceptions: bool = Field(default=True, description="Exceptions that nobody caught, in any thread.")
+    servers: bool = Field(default=True, description="The loggers of uvicorn and gunicorn.")
 
 
 class TracingSettings(Section):
     """Request spans, and the trace id in the response."""
 
     instrumentation: Annotated[Literal["auto", "native", "contrib", "off"], Choice] = Field(
-        "auto",
-        description="Who makes request spans: FastAPI's own telemetry (`native`), opentelemetry-instrumentation-fastapi "
-        "(`contrib`), what is there (`auto`), or nobody (`off`).",
+        default="auto",
+        description="Who makes request spans: FastAPI's own telemetry (`native`), "
+        "opentelemetry-instrumentation-fastapi (`contrib`), what is there (`auto`), or nobody (`off`).",
     )
-    export: bool = Field(True, description="Whether spans are sent to the OTLP endpoint.")
+    export: bool = Field(default=True, description="Whether spans are sent to the OTLP endpoint.")
     response_header: HeaderName | None = Field(
-        "x-trace-id", description="Response header that carries the trace id; `none`: no header."
+        default="x-trace-id", description="Response header that carries the trace id; `none`: no header."
     )
 
     @field_validator("response_header", mode="before")
@@ -165,52 +176,51 @@ class TracingSettings(Section):
 class MetricsSettings(Section):
     """The pipeline's metrics about itself."""
 
-    enabled: bool = Field(True, description="Whether they are recorded.")
+    enabled: bool = Field(default=True, description="Whether they are recorded.")
 
 
 class RequestSettings(Section):
     """The record that is made for each request."""
 
-    record: bool = Field(True, description="Whether there is one.")
+    record: bool = Field(default=True, description="Whether there is one.")
     excluded_paths: list[str] = Field(default_factory=list, description="Paths whose requests get none.")
 
 
-class Settings(BaseSettings):
+class Settings(LoadedSettings):
     """All settings of one pipeline.
 
     `Settings(...)` reads the environment and the TOML file below the arguments that it is given; see `load` for a
     `.env` file. Raises `SettingsError`, with a line for each setting that is wrong.
     """
 
-    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
-        frozen=True, extra="forbid", validate_default=True, coerce_numbers_to_str=True, hide_input_in_errors=True
-    )
-
     service_name: str | None = Field(
-        None, description="`service.name` of the resource. Unset: `unknown_service`, as the OTel SDK has it."
+        default=None, description="`service.name` of the resource. Unset: `unknown_service`, as the OTel SDK has it."
     )
-    service_namespace: str | None = Field(None, description="`service.namespace` of the resource.")
-    service_version: str | None = Field(None, description="`service.version` of the resource.")
+    service_namespace: str | None = Field(default=None, description="`service.namespace` of the resource.")
+    service_version: str | None = Field(default=None, description="`service.version` of the resource.")
     service_instance_id: str | None = Field(
-        None, description="`service.instance.id` of the resource. Unset: one is made for each process."
+        default=None, description="`service.instance.id` of the resource. Unset: one is made for each process."
     )
     deployment_environment_name: str | None = Field(
-        None, description="`deployment.environment.name` of the resource: `production`, `staging`, ..."
+        default=None, description="`deployment.environment.name` of the resource: `production`, `staging`, ..."
     )
     resource_attributes: dict[str, str] = Field(
         default_factory=dict,
         description="More attributes of the resource, `name=value` with percent-encoding. The five above may come here "
         "under their OTel names.",
     )
-    level: Level = Field("INFO", description="Least level of the records that are taken.")
+    level: Level = Field(default="INFO", description="Least level of the records that are taken.")
     exporters: list[str] | None = Field(
-        None,
-        description="Names of the exporters; `none` alone: no exporter. Unset: `console`, and `otlp` when an OTLP endpoint "
-        "is set.",
+        default=None,
+        description="Names of the exporters; `none` alone: no exporter. Unset: `console`, and `otlp` when an OTLP "
+        "endpoint is set.",
     )
-    sdk_disabled: bool = Field(False, description="Touch nothing, send nothing.")
+    sdk_disabled: bool = Field(default=False, description="Touch nothing, send nothing.")
     shutdown_timeout: float = Field(
-        5.0, ge=0, allow_inf_nan=False, description="How long the end of the process may wait for delivery, in seconds."
+        default=5.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long the end of the process may wait for delivery, in seconds.",
     )
     otlp: OtlpSettings = Field(default_factory=OtlpSettings)
     loki: LokiSettings = Field(default_factory=LokiSettings)
