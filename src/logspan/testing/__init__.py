@@ -1,0 +1,23 @@
+"""What users and authors of plug-ins test with: no patching, no sleeping.
+
+- `InMemoryExporter` keeps what it is given, and answers by a script.
+- `FakeClock` is time that a test moves by hand.
+- `OtlpSink` is an OTLP receiver over HTTP on loopback, which decodes what arrives and answers by a script.
+- `check_exporter_contract` tells whether an exporter keeps the rules that a pipeline relies on.
+"""
+
+from logspan.testing.contract import ContractError, check_exporter_contract
+from logspan.testing.fake_clock import FakeClock
+from logspan.testing.memory import InMemoryExporter
+from logspan.testing.sink import OtlpSink, ReceivedRecord, ReceivedSpan, Reply
+
+__all__ = [
+    "ContractError",
+    "FakeClock",
+    "InMemoryExporter",
+    "OtlpSink",
+    "ReceivedRecord",
+    "ReceivedSpan",
+    "Reply",
+    "check_exporter_contract",
+]
