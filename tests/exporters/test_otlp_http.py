@@ -8,7 +8,6 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,12 +23,6 @@ from tests.exporters.raw_server import answering, raw_server, read_request
 
 BATCH = sample_batch()
 PROTOBUF = {"content-type": "application/x-protobuf"}
-
-
-@pytest.fixture
-def sink() -> Iterator[OtlpSink]:
-    with OtlpSink() as sink:
-        yield sink
 
 
 def deliver_to(port: int, timeout: float = 5.0) -> Outcome:
@@ -144,6 +137,7 @@ def test_redirects_are_not_followed(sink: OtlpSink) -> None:
 
 
 def http_date(seconds: float) -> str:
+    """So many seconds from now, as HTTP writes it."""
     when = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
     return email.utils.format_datetime(when, usegmt=True)
 

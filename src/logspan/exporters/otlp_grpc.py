@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from logspan.errors import MissingExtraError, SettingsError
+from logspan.errors import SettingsError
 from logspan.outcome import Delivered, Outcome, Rejected, Retryable
 from logspan.printable import escape
 from logspan.transport import Compression, PayloadExporter
@@ -56,8 +56,9 @@ class OtlpGrpcExporter(PayloadExporter):
             self._pem()  # a file that is missing is a mistake to be told at once
 
     def send(self, payload: bytes, records: int, timeout: float) -> Outcome:
-        """One call; what its status means is `read_status`'s to say."""
-        grpc = _grpc()
+        """One call; what its failure means is `read_error`'s to say."""
+        import grpc  # type: ignore[import-untyped]
+
         try:
             response = self._call()(payload, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
@@ -90,9 +91,9 @@ class OtlpGrpcExporter(PayloadExporter):
             return self._export
 
     def _open(self) -> Callable[..., Any]:
+        import grpc
         from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
-        grpc = _grpc()
         compression = grpc.Compression.Gzip if self._compression == "gzip" else grpc.Compression.NoCompression
         options = [
             ("grpc.max_receive_message_length", _MAX_ANSWER_BYTES),
@@ -151,11 +152,3 @@ def _metadata(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         if not value.isascii() or not value.isprintable():
             raise SettingsError(f"the value of header {name!r} has characters that gRPC metadata does not allow")
     return tuple((name.lower(), value) for name, value in headers.items())
-
-
-def _grpc() -> Any:
-    try:
-        import grpc  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise MissingExtraError("OTLP over gRPC", "grpc") from error
-    return grpc
