@@ -1,0 +1,98 @@
+"""The OTel globals: providers of ours stand there when nobody has set any, and can be pointed somewhere and away.
+
+`set_tracer_provider` and its sisters work once in a process and cannot be undone. So what is set is a delegating
+provider, which stays; `install_providers` points it at the SDK providers of a pipeline, and undoing points it at a
+no-op. Under `opentelemetry-instrument`, or when the application has set its own, nothing is touched.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opentelemetry import metrics, trace
+from opentelemetry._logs import LoggerProvider, get_logger_provider, set_logger_provider
+from opentelemetry.sdk.metrics import MeterProvider
+
+from logspan.providers.loggers import DelegatingLoggerProvider
+from logspan.providers.meters import DelegatingMeterProvider
+from logspan.providers.spans import Spans, otlp_span_exporter
+from logspan.providers.tracers import DelegatingTracerProvider
+
+if TYPE_CHECKING:
+    from logspan.pipeline import Pipeline
+    from logspan.settings import Settings
+
+__all__ = [
+    "DelegatingLoggerProvider",
+    "DelegatingMeterProvider",
+    "DelegatingTracerProvider",
+    "InstalledProviders",
+    "install_providers",
+]
+
+_UNSET = frozenset({"ProxyTracerProvider", "_ProxyMeterProvider", "ProxyLoggerProvider"})
+
+
+class InstalledProviders:
+    """What `install_providers` returns: call it to undo."""
+
+    def __init__(self, owner: LoggerProvider, spans: Spans | None, shutdown_timeout: float) -> None:
+        self._owner = owner
+        self._spans = spans
+        self._shutdown_timeout = shutdown_timeout
+
+    def flush(self, timeout: float) -> bool:
+        """Export the spans that have ended, `timeout` seconds at most; True when that is done."""
+        return self._spans is None or self._spans.flush(timeout)
+
+    def shutdown(self, timeout: float) -> bool:
+        """Export the spans that have ended and stop, `timeout` seconds at most. A second call does nothing."""
+        return self._spans is None or self._spans.shutdown(timeout)
+
+    def __call__(self) -> None:
+        """Point the globals away from this pipeline, and stop its providers within `shutdown_timeout`."""
+        for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
+            if isinstance(provider, DelegatingTracerProvider | DelegatingMeterProvider):
+                provider.unpoint(self._owner)
+        self.shutdown(self._shutdown_timeout)
+
+
+def install_providers(pipeline: Pipeline, settings: Settings) -> InstalledProviders:
+    """Set up tracing, metrics and the OTel logs API for a pipeline, each where nobody has.
+
+    Spans go to the OTLP endpoint of the settings, when there is one and `tracing.export` is on; otherwise they exist
+    for their ids. With `tracing.instrumentation` off there is no tracer provider, as FastAPI's own telemetry would make
+    spans as soon as there is one. Touches nothing when `sdk_disabled` is on.
+    """
+    owner = pipeline.logger_provider
+    if settings.sdk_disabled:
+        return InstalledProviders(owner, None, 0.0)
+    if _unset(get_logger_provider()):
+        set_logger_provider(DelegatingLoggerProvider())
+    spans = None
+    if settings.tracing.instrumentation != "off" and (tracers := _tracers()) is not None:
+        spans = Spans(lambda: pipeline.resource, otlp_span_exporter(settings.otlp) if settings.tracing.export else None)
+        tracers.point(owner, spans.provider)
+    if settings.metrics.enabled and (meters := _meters()) is not None:
+        real = MeterProvider(resource=pipeline.resource, shutdown_on_exit=False)
+        meters.point(owner, lambda: real)
+    return InstalledProviders(owner, spans, settings.shutdown_timeout)
+
+
+def _unset(provider: object) -> bool:
+    """Whether this is the API's stand-in for a provider that nobody has set; the API has no question for it."""
+    return type(provider).__name__ in _UNSET and type(provider).__module__.startswith("opentelemetry.")
+
+
+def _tracers() -> DelegatingTracerProvider | None:
+    if _unset(trace.get_tracer_provider()):
+        trace.set_tracer_provider(DelegatingTracerProvider())
+    provider = trace.get_tracer_provider()
+    return provider if isinstance(provider, DelegatingTracerProvider) else None
+
+
+def _meters() -> DelegatingMeterProvider | None:
+    if _unset(metrics.get_meter_provider()):
+        metrics.set_meter_provider(DelegatingMeterProvider())
+    provider = metrics.get_meter_provider()
+    return provider if isinstance(provider, DelegatingMeterProvider) else None

@@ -1,0 +1,133 @@
+"""The meter provider that stands in the OTel global, and instruments that follow where it is pointed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry._logs import LoggerProvider
+from opentelemetry.metrics import Meter, MeterProvider, NoOpMeterProvider
+
+from logspan.providers.routed import Routes
+
+
+class DelegatingMeterProvider(MeterProvider):
+    """Hands each measurement to the meter provider of its pipeline; instruments handed out earlier follow."""
+
+    def __init__(self) -> None:
+        self._routes: Routes[MeterProvider] = Routes(NoOpMeterProvider())
+        self._observed: tuple[_Instrument, ...] = ()
+        self.unpoint = self._routes.unpoint
+        self.target: Callable[[], MeterProvider] = self._routes.target
+
+    def point(self, owner: LoggerProvider, provider: Callable[[], MeterProvider]) -> None:
+        """Send what belongs to `owner` to a provider, and create the observable instruments there."""
+        self._routes.point(owner, provider)
+        for instrument in self._observed:
+            instrument.create_in(provider())  # nobody calls these, so they cannot ask for themselves
+
+    def observe(self, instrument: _Instrument) -> None:
+        """Create an observable instrument now, and in each later target."""
+        self._observed = (*self._observed, instrument)
+        instrument.create_in(self.target())
+
+    def get_meter(
+        self,
+        name: str,
+        version: str | None = None,
+        schema_url: str | None = None,
+        attributes: Any = None,
+    ) -> Meter:
+        """A meter whose instruments ask for their provider at each measurement."""
+        return _DelegatingMeter(self, (name, version, schema_url, attributes))
+
+    def __getattr__(self, name: str) -> Any:
+        """What only the SDK's provider has: that of the target."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.target(), name)
+
+
+class _Instrument:
+    """Any instrument: what is called on it is called on the one of its name in the target."""
+
+    def __init__(
+        self, provider: DelegatingMeterProvider, meter: tuple[Any, ...], create: Callable[[Meter], Any]
+    ) -> None:
+        self._provider = provider
+        self._meter = meter
+        self._create = create
+        self._known: tuple[MeterProvider, Any] | None = None
+
+    def create_in(self, target: MeterProvider) -> Any:
+        """The instrument in a target, made there the first time."""
+        known = self._known
+        if known is not None and known[0] is target:
+            return known[1]
+        instrument = self._create(target.get_meter(*self._meter))
+        self._known = (target, instrument)
+        return instrument
+
+    def _real(self) -> Any:
+        return self.create_in(self._provider.target())
+
+
+class _Adding(_Instrument):
+    def add(self, *args: Any, **kwargs: Any) -> None:
+        """Add an amount (Counter, UpDownCounter)."""
+        self._real().add(*args, **kwargs)
+
+
+class _Recording(_Instrument):
+    def record(self, *args: Any, **kwargs: Any) -> None:
+        """Record a value (Histogram)."""
+        self._real().record(*args, **kwargs)
+
+
+class _Setting(_Instrument):
+    def set(self, *args: Any, **kwargs: Any) -> None:
+        """Set the value (Gauge)."""
+        self._real().set(*args, **kwargs)
+
+
+class _DelegatingMeter(Meter):
+    def __init__(self, provider: DelegatingMeterProvider, arguments: tuple[Any, ...]) -> None:
+        super().__init__(*arguments[:3])
+        self._provider = provider
+        self._arguments = arguments
+
+    def _make(self, kind: type[_Instrument], create: Callable[[Meter], Any]) -> Any:
+        return kind(self._provider, self._arguments, create)
+
+    def _observe(self, create: Callable[[Meter], Any]) -> Any:
+        instrument = self._make(_Instrument, create)
+        self._provider.observe(instrument)
+        return instrument
+
+    def create_counter(self, *args: Any, **kwargs: Any) -> Any:
+        """A counter that follows."""
+        return self._make(_Adding, lambda meter: meter.create_counter(*args, **kwargs))
+
+    def create_up_down_counter(self, *args: Any, **kwargs: Any) -> Any:
+        """An up-down counter that follows."""
+        return self._make(_Adding, lambda meter: meter.create_up_down_counter(*args, **kwargs))
+
+    def create_histogram(self, *args: Any, **kwargs: Any) -> Any:
+        """A histogram that follows."""
+        return self._make(_Recording, lambda meter: meter.create_histogram(*args, **kwargs))
+
+    def create_gauge(self, *args: Any, **kwargs: Any) -> Any:
+        """A gauge that follows."""
+        return self._make(_Setting, lambda meter: meter.create_gauge(*args, **kwargs))
+
+    def create_observable_counter(self, *args: Any, **kwargs: Any) -> Any:
+        """An observable counter, created in each target."""
+        return self._observe(lambda meter: meter.create_observable_counter(*args, **kwargs))
+
+    def create_observable_up_down_counter(self, *args: Any, **kwargs: Any) -> Any:
+        """An observable up-down counter, created in each target."""
+        return self._observe(lambda meter: meter.create_observable_up_down_counter(*args, **kwargs))
+
+    def create_observable_gauge(self, *args: Any, **kwargs: Any) -> Any:
+        """An observable gauge, created in each target."""
+        return self._observe(lambda meter: meter.create_observable_gauge(*args, **kwargs))

@@ -1,0 +1,219 @@
+"""Spans of one pipeline: an SDK tracer provider for each process, and the stock OTLP exporter, told what to use."""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+from logspan.context import mark_pipeline_thread
+from logspan.notices import Notices
+
+if TYPE_CHECKING:
+    import requests
+
+    from logspan.settings import OtlpSettings, OtlpTarget
+
+
+class Spans:
+    """The tracer provider of this process, made when its first span is: a fork leaves threads and channels behind.
+
+    `resource` gives the resource of the process that asks; `exporter` makes the exporter, or is None for spans that
+    exist for their ids only.
+    """
+
+    def __init__(self, resource: Callable[[], Resource], exporter: Callable[[], SpanExporter] | None) -> None:
+        self._resource = resource
+        self._exporter = exporter
+        self._built: dict[int, _Process] = {}
+        self._closed = False
+
+    def provider(self) -> TracerProvider:
+        """The provider for this process."""
+        process = self._built.get(os.getpid())
+        return (process or self._build()).provider
+
+    def _build(self) -> _Process:
+        made = _Process(self._resource(), self._exporter)
+        kept = self._built.setdefault(os.getpid(), made)
+        if kept is not made:  # two threads came first
+            made.abandon()
+        return kept
+
+    def flush(self, timeout: float) -> bool:
+        """Export what has ended, `timeout` seconds at most; True when all of it was handed to the exporter in time."""
+        process = self._built.get(os.getpid())
+        return process is None or process.run(process.provider.force_flush, timeout)
+
+    def shutdown(self, timeout: float) -> bool:
+        """Export what has ended and stop, `timeout` seconds at most. What is left then is lost."""
+        process = self._built.get(os.getpid())
+        if self._closed or process is None:
+            return True
+        self._closed = True
+        return process.run(process.provider.shutdown, timeout)
+
+
+class _Process:
+    """A provider and, where spans are exported, a thread that waits for the exporter in place of whoever flushes.
+
+    The SDK's own `force_flush` and `shutdown` keep no deadline, and at interpreter exit no thread can be started.
+    """
+
+    def __init__(self, resource: Resource, exporter: Callable[[], SpanExporter] | None) -> None:
+        self.provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], threading.Event] | None] = queue.SimpleQueue()
+        self._exports = exporter is not None
+        if exporter is not None:
+            self.provider.add_span_processor(BatchSpanProcessor(exporter()))
+            threading.Thread(target=self._serve, name="logspan-spans", daemon=True).start()
+
+    def run(self, job: Callable[[], Any], timeout: float) -> bool:
+        """Have the thread do a job, and wait for it as long as there is time."""
+        if not self._exports:
+            job()
+            return True
+        done = threading.Event()
+        self._jobs.put((job, done))
+        return done.wait(max(timeout, 0.0))
+
+    def abandon(self) -> None:
+        """Stop a provider that has never had a span."""
+        self._jobs.put(None)
+        self.provider.shutdown()
+
+    def _serve(self) -> None:
+        mark_pipeline_thread()
+        while (work := self._jobs.get()) is not None:
+            job, done = work
+            try:
+                job()
+            except Exception:  # the SDK's; what it could not export is lost, as its exporter has said
+                pass
+            done.set()
+
+
+class GuardedSpanExporter(SpanExporter):
+    """Makes the real exporter at the first batch, keeps what it logs out of the pipeline, and says once what failed."""
+
+    def __init__(self, make: Callable[[], SpanExporter], address: str, notices: Notices) -> None:
+        self._make = make
+        self._address = address
+        self._notices = notices
+        self._exporter: SpanExporter | None = None
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Export a batch; never raises."""
+        result = contextvars.copy_context().run(self._export, spans)
+        if result is not SpanExportResult.SUCCESS:
+            self._notices.say("spans", f"spans could not be exported to {self._address}")
+        return result
+
+    def _export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        mark_pipeline_thread()
+        try:
+            if self._exporter is None:
+                self._exporter = self._make()
+            return self._exporter.export(spans)
+        except Exception:
+            return SpanExportResult.FAILURE
+
+    def shutdown(self) -> None:
+        """Close the connection, if there is one."""
+        if self._exporter is not None:
+            contextvars.copy_context().run(self._shutdown, self._exporter)
+
+    @staticmethod
+    def _shutdown(exporter: SpanExporter) -> None:
+        mark_pipeline_thread()
+        exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Nothing waits here."""
+        del timeout_millis
+        return True
+
+
+def otlp_span_exporter(settings: OtlpSettings) -> Callable[[], SpanExporter] | None:
+    """What makes the stock OTLP exporter for spans; None when nobody said where spans go."""
+    if not settings.has_traces_endpoint:
+        return None
+    target = settings.resolved_traces_endpoint()
+    make = _grpc_exporter if target.protocol == "grpc" else _http_exporter
+    return lambda: GuardedSpanExporter(lambda: make(target, settings), target.address, Notices())
+
+
+def _http_exporter(target: OtlpTarget, settings: OtlpSettings) -> SpanExporter:
+    from opentelemetry.exporter.otlp.proto.http import Compression
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    session = _session(_revealed(target))
+    exporter = OTLPSpanExporter(
+        endpoint=target.address,
+        timeout=settings.timeout,
+        compression=Compression.Gzip if settings.compression == "gzip" else Compression.NoCompression,
+        session=session,
+    )
+    # The exporter's own arguments fall back to the environment where the settings have nothing.
+    session.verify = str(settings.certificate) if settings.certificate else True
+    session.cert = _client_certificate(settings)
+    return exporter
+
+
+def _session(headers: dict[str, str]) -> requests.Session:
+    import requests
+
+    class Session(requests.Session):
+        """Sends the protocol's headers and ours, none that the exporter found in the environment."""
+
+        def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
+            own = {
+                name: value
+                for name, value in (options.pop("headers", None) or {}).items()
+                if name.lower() in ("content-type", "content-encoding", "user-agent")
+            }
+            return super().request(method, url, headers={**own, **headers}, **options)
+
+    session = Session()
+    session.trust_env = False
+    return session
+
+
+def _client_certificate(settings: OtlpSettings) -> str | tuple[str, str] | None:
+    if settings.client_certificate is None:
+        return None
+    if settings.client_key is None:
+        return str(settings.client_certificate)
+    return str(settings.client_certificate), str(settings.client_key)
+
+
+def _grpc_exporter(target: OtlpTarget, settings: OtlpSettings) -> SpanExporter:
+    import grpc  # type: ignore[import-untyped]
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+    def content(path: Any) -> bytes | None:
+        return path.read_bytes() if path else None
+
+    credentials = grpc.ssl_channel_credentials(
+        content(settings.certificate), content(settings.client_key), content(settings.client_certificate)
+    )
+    return OTLPSpanExporter(
+        # The exporter takes a scheme apart again; the address has none, and `insecure` is what decides.
+        endpoint=target.address,
+        insecure=not target.secure,
+        credentials=credentials if target.secure else None,
+        headers=tuple(_revealed(target).items()) or " ",  # an empty one would be looked up in the environment
+        timeout=settings.timeout,
+        compression=grpc.Compression.Gzip if settings.compression == "gzip" else grpc.Compression.NoCompression,
+    )
+
+
+def _revealed(target: OtlpTarget) -> dict[str, str]:
+    return {name: value.get_secret_value() for name, value in target.headers.items()}
