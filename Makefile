@@ -13,10 +13,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
-.PHONY: help print-python demo test check lint types imports docs settings e2e bench format constraints clean
+.PHONY: help print-python demo test check lint types imports docs settings settings-page e2e bench format constraints clean
 
 help: ## what can be made
-	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 print-python:
 	@echo $(PYTHON)
@@ -40,7 +40,11 @@ imports: $(VENV)/.with-test ## the shape: imports point downward, no module-leve
 	@$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_public_surface.py
 
 settings: $(VENV)/.with-test ## docs/settings.md is what the models say
-	@echo "settings page: not here yet"
+	@$(BIN)/python -m logspan.settings.reference | diff -u docs/settings.md - || \
+		{ echo "docs/settings.md is not what the models say: make settings-page" >&2; exit 1; }
+
+settings-page: $(VENV)/.with-test ## write docs/settings.md from the models
+	@$(BIN)/python -m logspan.settings.reference > docs/settings.new && mv docs/settings.new docs/settings.md
 
 docs: $(VENV)/.with-docs ## the site, into site/, with warnings as errors
 	@$(BIN)/mkdocs build --strict --quiet

@@ -1,0 +1,36 @@
+"""A FastAPI service, as its authors would write it: `mypy --strict` has nothing to say about it."""
+
+from typing import assert_type
+
+from fastapi import FastAPI
+from opentelemetry.sdk._logs import LoggerProvider
+
+from logspan import DrainReport, Handle, HealthReport, Pipeline, Settings, bind, get_logger, instrument_app
+from logspan.settings import OtlpSettings
+
+app = FastAPI()
+log = get_logger(__name__)
+
+
+@app.get("/orders/{order_id}")
+async def order(order_id: int) -> dict[str, int]:
+    bind(order_id=order_id)
+    with bind({"order.id": order_id}, tenant="acme"):
+        log.info("looking up", shards=[1, 2], found=True, price=9.99, nested={"a": {"b": None}})
+    try:
+        return {"order": 1 // order_id}
+    except ZeroDivisionError:
+        log.exception("no such order", order_id=order_id)
+        raise
+
+
+def install() -> None:
+    assert_type(instrument_app(app), Handle)
+    settings = Settings(service_name="shop", exporters=["otlp", "file"], otlp=OtlpSettings(timeout=5.0))
+    with instrument_app(app, settings) as handle:
+        assert_type(handle.pipeline, Pipeline)
+        assert_type(handle.pipeline.logger_provider, LoggerProvider)
+        assert_type(handle.pipeline.health(), HealthReport)
+        assert_type(handle.flush(timeout=5.0), bool)
+    assert_type(handle.shutdown(timeout=5.0), DrainReport)
+    handle.uninstrument()
