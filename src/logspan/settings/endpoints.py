@@ -155,7 +155,10 @@ class OtlpSettings(Section):
     def _check(self, name: str, url: str | None, protocol: str) -> None:
         if url is None:
             return
-        scheme = _split(url).scheme if "://" in url else ""
+        parts = _split(url)
+        scheme = parts.scheme or ("unix" if url.startswith("unix:") else "")
+        if not parts.hostname and scheme not in ("dns", "unix"):
+            raise broken_rule("must be a URL such as http://localhost:4318, with a host", name)
         if protocol != "grpc" and scheme not in ("http", "https"):
             raise broken_rule(
                 "must start with http:// or https:// where the protocol is http/protobuf", name, "protocol"

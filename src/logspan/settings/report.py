@@ -135,11 +135,11 @@ def _problem(model: type[BaseModel], detail: ErrorDetails, origins: Origins) -> 
 def _rule_problem(model: type[BaseModel], path: SettingPath, detail: ErrorDetails, origins: Origins) -> Problem:
     context = detail.get("ctx", {})
     names: list[str] = context.get("fields", [])
-    blamed = next((name for name in names if (*path, name) in origins.known), names[0])
+    given: Mapping[str, Any] = detail["input"] if isinstance(detail["input"], Mapping) else {}
+    blamed = next((name for name in names if name in given), names[0])
     path = (*path, blamed)
     origin = origins.of(path) or _argument(path)
-    given = detail["input"]
-    value = given.get(blamed, _NOTHING) if isinstance(given, Mapping) else _NOTHING
+    value = given.get(blamed, _NOTHING)
     _, setting = find(model, path)
     shown = "" if value is _NOTHING else _shown(setting, value, path, origin)
     return Problem(origin.label_of(path), context["message"], shown)
@@ -158,11 +158,11 @@ def _message(setting: FieldInfo | None, detail: ErrorDetails) -> str:
 
 
 def _near_name(model: type[BaseModel], path: SettingPath) -> str:
-    """The nearest name in the same section, else the same name in another one."""
+    """The same name in another section, else the nearest one in the same section."""
     section, name = path[:-1], path[-1]
     siblings = {known[len(section)] for known in leaves(model) if known[: len(section)] == section}
     elsewhere = [".".join(known) for known in leaves(model) if known[-1] == name.lower()]
-    return nearest(name, siblings) or (f"; did you mean {' or '.join(elsewhere)}?" if elsewhere else "")
+    return f"; did you mean {' or '.join(elsewhere)}?" if elsewhere else nearest(name, siblings)
 
 
 def _shown(setting: FieldInfo | None, value: Any, path: SettingPath, origin: Origin) -> str:

@@ -119,8 +119,7 @@ class VariableSource(Source):
             if upper in known:
                 yield from self._entries_of(*known[upper], written, text)
             elif upper not in (CONFIG_FILE, ENV_FILE):
-                near = nearest(upper, (*known, CONFIG_FILE, ENV_FILE))
-                self.reading.warnings.append(f"{self.label}{written} is no setting of logspan{near}")
+                self.reading.warnings.append(f"{self.label}{written} is no setting of logspan{_near(upper, known)}")
 
     def _ours(self) -> dict[str, tuple[str, str]]:
         """Upper-case name to the name as it was written, and the text; the upper-case spelling goes first."""
@@ -140,6 +139,12 @@ class VariableSource(Source):
             return
         for inner, leaf in flattened_at(self.settings_cls, path, value):
             yield Entry(inner, leaf, origin)
+
+
+def _near(upper: str, known: Iterable[str]) -> str:
+    """The nearest variable, compared without the prefix that they all share."""
+    near = nearest(upper.removeprefix(PREFIX), (name.removeprefix(PREFIX) for name in (*known, CONFIG_FILE, ENV_FILE)))
+    return near.replace("did you mean ", f"did you mean {PREFIX}")
 
 
 def variable_names(model: type[BaseModel]) -> dict[str, tuple[SettingPath, FieldInfo]]:
