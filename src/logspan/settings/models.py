@@ -125,10 +125,13 @@ class RedactionSettings(Section):
 
     enabled: bool = Field(default=True, description="Whether secrets are masked.")
     blocked_keys: list[str] = Field(
-        default_factory=list, description="Attribute names whose values are masked, besides the built-in ones."
+        default_factory=list,
+        description="Attribute names whose values are masked, besides the built-in ones; read as words, whatever "
+        "their case and separators, at the end of a name: `card` stands for `customer.card` too.",
     )
     allowed_keys: list[str] = Field(
-        default_factory=list, description="Attribute names whose values are never masked because of the name."
+        default_factory=list,
+        description="Attribute names, in full, whose values are never masked because of the name; case does not matter.",
     )
     blocked_key_patterns: list[Regex] = Field(
         default_factory=list, description="Regular expressions for attribute names whose values are masked."
@@ -183,7 +186,9 @@ class RequestSettings(Section):
     """The record that is made for each request."""
 
     record: bool = Field(default=True, description="Whether there is one.")
-    excluded_paths: list[str] = Field(default_factory=list, description="Paths whose requests get none.")
+    excluded_paths: list[str] = Field(
+        default_factory=list, description="Paths whose requests get none; a `*` at the end stands for any rest."
+    )
 
 
 class Settings(LoadedSettings):
