@@ -131,7 +131,7 @@ class RedactionSettings(Section):
     )
     allowed_keys: list[str] = Field(
         default_factory=list,
-        description="Attribute names, in full, whose values are never masked because of the name; case does not matter.",
+        description="Attribute names, in full, whose values are never masked by name; case does not matter.",
     )
     blocked_key_patterns: list[Regex] = Field(
         default_factory=list, description="Regular expressions for attribute names whose values are masked."
