@@ -1,0 +1,207 @@
+"""What touches the process: the sources on its hooks, its exit, and the handle that undoes it all."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+
+from logspan.context import ROUTING
+from logspan.notices import Notices
+from logspan.sources import ProcessSources, Wishes
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk._logs.export import LogRecordExporter
+
+    from logspan.pipeline import DrainReport, Pipeline
+    from logspan.settings import Settings
+
+    Exporters = Mapping[str, LogRecordExporter] | Sequence[LogRecordExporter]
+
+Undo = Callable[[], object]
+Result = TypeVar("Result")
+
+
+class Companion(Protocol):
+    """Something that is flushed, shut down and undone together with the pipeline: the OTel providers."""
+
+    def flush(self, timeout: float) -> bool:
+        """Deliver what waits, `timeout` seconds at most."""
+
+    def shutdown(self, timeout: float) -> bool:
+        """Deliver what waits and stop, `timeout` seconds at most."""
+
+    def __call__(self) -> object:
+        """Undo."""
+
+
+def configure_logging(settings: Settings | None = None, *, exporters: Exporters | None = None) -> Handle:
+    """Send all logs of a program with no web application through a pipeline; see `instrument_app` for FastAPI.
+
+    `exporters` stand in for those that the settings name. With `sdk_disabled` nothing is touched and the handle does
+    nothing. Raises `SettingsError` for settings that are wrong.
+    """
+    from logspan.assemble import build_pipeline
+    from logspan.settings import Settings
+
+    settings = settings or Settings()
+    if settings.sdk_disabled:
+        return disabled(settings)
+    handle = install(build_pipeline(settings, exporters=exporters), settings, exporters=exporters)
+    from logspan.providers import install_providers
+
+    handle.add_companion(install_providers(handle.pipeline, settings))
+    return handle
+
+
+def install(pipeline: Pipeline, settings: Settings, *, exporters: Exporters | None = None) -> Handle:
+    """Point the sources of this process at a pipeline, and deliver what waits at exit.
+
+    `exporters` are those that the pipeline was built with, if any were given: whether one of them is a console decides
+    whether the application's own console handlers are set aside.
+    """
+    handle = Handle(pipeline, settings)
+    sources = process_sources()
+    ROUTING.install(pipeline.logger_provider)
+    handle.add_undo(lambda: ROUTING.uninstall(pipeline.logger_provider))
+    handle.add_undo(lambda: sources.release(handle))
+    sources.retain(handle, Wishes.of(settings, console=writes_console(settings, exporters)))
+    atexit.register(handle.at_exit)
+    handle.add_undo(lambda: atexit.unregister(handle.at_exit))
+    _deliver_in_children(handle)
+    return handle
+
+
+def disabled(settings: Settings) -> Handle:
+    """The handle of a process with `OTEL_SDK_DISABLED`: says so once, and touches nothing."""
+    logging.getLogger("logspan").warning("logspan is off: OTEL_SDK_DISABLED is set; logging stays as it was")
+    return _DisabledHandle(settings)
+
+
+def process_sources() -> ProcessSources:
+    """The sources of this process: kept where its records are routed, as there is one of both."""
+    return vars(ROUTING).setdefault("sources", ProcessSources())  # type: ignore[no-any-return]  # vars() knows no types
+
+
+def writes_console(settings: Settings, exporters: Exporters | None = None) -> bool:
+    """Whether one of the exporters writes to the console."""
+    if exporters is None:
+        return "console" in settings.effective_exporters()
+    if isinstance(exporters, Mapping):
+        return "console" in exporters or any(_is_console(exporter) for exporter in exporters.values())
+    return any(_is_console(exporter) for exporter in exporters)
+
+
+def _is_console(exporter: object) -> bool:
+    return any("Console" in kind.__name__ for kind in type(exporter).__mro__)
+
+
+class Handle:
+    """What `configure_logging` and `instrument_app` return; leaving it as a context manager undoes it."""
+
+    def __init__(self, pipeline: Pipeline | None, settings: Settings) -> None:
+        self._pipeline = pipeline
+        self.settings = settings
+        self._undo: list[Undo] = []
+        self._companions: list[Companion] = []
+        self._lock = threading.RLock()
+        self._done = False
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline that the records go through."""
+        if self._pipeline is None:
+            from logspan.assemble import build_pipeline
+
+            self._pipeline = build_pipeline(self.settings, exporters={})
+        return self._pipeline
+
+    def add_undo(self, undo: Undo) -> None:
+        """Have `undo` called by `uninstrument`, before those that were added earlier."""
+        self._undo.append(undo)
+
+    def add_companion(self, companion: Companion) -> None:
+        """Flush, shut down and undo `companion` along with the pipeline."""
+        self._companions.append(companion)
+        self.add_undo(companion)
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until all that was accepted before has left, `timeout` seconds at most for each signal; True if it has."""
+        flushed = [companion.flush(timeout) for companion in self._companions]
+        return self.pipeline.flush(timeout) and all(flushed)
+
+    def shutdown(self, timeout: float | None = None) -> DrainReport:
+        """Deliver what waits and stop, `timeout` seconds at most for each signal (default: `shutdown_timeout`)."""
+        seconds = self.settings.shutdown_timeout if timeout is None else timeout
+        for companion in reversed(self._companions):
+            _guarded(lambda companion=companion: companion.shutdown(seconds))  # type: ignore[misc]
+        return self.pipeline.shutdown(seconds)
+
+    def reassert(self) -> None:
+        """Take up again what the application has configured away since: call it when its start-up is over."""
+        if not self._done:
+            _guarded(process_sources().reassert)
+
+    def uninstrument(self) -> None:
+        """Put back everything that is still as we left it, then shut the pipeline down. A second call does nothing."""
+        with self._lock:
+            if self._done:
+                return
+            self._done = True
+            while self._undo:
+                _guarded(self._undo.pop())
+        _guarded(self.shutdown)
+
+    def at_exit(self) -> None:
+        """Deliver what waits when the interpreter ends. Says on standard error how many records were left, if any."""
+        report = _guarded(self.shutdown)
+        if report is not None and not report.complete:
+            left = ", ".join(f"{count} {reason}" for reason, count in sorted(report.dropped.items()))
+            Notices().say("exit", f"not all records were delivered before the process ended: {left}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.uninstrument()
+
+
+class _DisabledHandle(Handle):
+    """Does nothing. A pipeline with no exporters is made only if somebody asks for it."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(None, settings)
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Nothing waits."""
+        del timeout
+        return True
+
+    def reassert(self) -> None:
+        """Nothing was done."""
+
+    def uninstrument(self) -> None:
+        """Nothing was done."""
+        if self._pipeline is not None:
+            _guarded(self._pipeline.shutdown)
+
+
+def _guarded(step: Callable[[], Result]) -> Result | None:
+    """One step of the end: whatever it raises, the next one is still taken."""
+    try:
+        return step()
+    except Exception as error:
+        Notices().say("undo", f"a step of the shutdown failed: {type(error).__name__}: {error}")
+        return None
+
+
+def _deliver_in_children(handle: Handle) -> None:
+    """`multiprocessing` ends its forked children without `atexit`; they run finalisers instead, ours among the last."""
+    from multiprocessing.util import Finalize, register_after_fork
+
+    register_after_fork(handle, lambda child: Finalize(None, child.at_exit, exitpriority=-100))
