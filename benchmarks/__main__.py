@@ -17,6 +17,7 @@ import urllib.request
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 from benchmarks.variants import VARIANTS
 
@@ -25,7 +26,7 @@ Figures = dict[str, float]
 
 
 class Sink:
-    def __enter__(self) -> Sink:
+    def __enter__(self) -> Self:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.sink"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -1,4 +1,7 @@
-"""A FastAPI service under test: every way of logging, in requests of every kind. Run by uvicorn in a process of its own."""
+"""A FastAPI service under test: every way of logging, in requests of every kind.
+
+Run by uvicorn in a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,7 @@ def log_one(item: str, number: int) -> None:
 
 @app.get("/records/{item}")
 async def records(item: str, count: int = 4) -> dict[str, int]:
+    """Log on the event loop, mixed with the other requests."""
     for number in range(count):
         log_one(item, number)
         if number % 5 == 4:
@@ -51,6 +55,7 @@ async def records(item: str, count: int = 4) -> dict[str, int]:
 
 @app.get("/sync/{item}")
 def in_a_thread(item: str, count: int = 4) -> dict[str, int]:
+    """Log in a worker thread."""
     for number in range(count):
         log_one(item, number)
     return {"logged": count}
@@ -58,6 +63,7 @@ def in_a_thread(item: str, count: int = 4) -> dict[str, int]:
 
 @app.get("/values/{item}")
 async def values(item: str) -> None:
+    """Log values of every type."""
     with bind(tenant="acme"):
         stdlib.warning(
             "values of %s",
@@ -80,6 +86,7 @@ async def values(item: str) -> None:
 
 @app.get("/spans/{item}")
 async def spans(item: str) -> None:
+    """Log inside a span of the application's own and outside of it."""
     with tracer.start_as_current_span("inner"):
         facade.info("inside", item=item)
     facade.info("outside", item=item)
@@ -87,6 +94,7 @@ async def spans(item: str) -> None:
 
 @app.get("/handled/{item}")
 async def handled(item: str) -> None:
+    """Log an exception and answer."""
     try:
         {}[item]
     except KeyError:
@@ -96,9 +104,11 @@ async def handled(item: str) -> None:
 
 @app.get("/broken/{item}")
 async def broken(item: str) -> None:
+    """Fail."""
     raise ValueError(f"cannot handle {item}")
 
 
 @app.get("/background/{item}")
 async def background(item: str, tasks: BackgroundTasks) -> None:
+    """Log after the response."""
     tasks.add_task(log_one, item, 1)

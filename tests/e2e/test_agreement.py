@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import cast
 
 import pytest
 import yaml
+from opentelemetry.sdk._logs import Logger
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from logspan import Settings, build_pipeline
+from logspan import Pipeline, Settings, build_pipeline
+from logspan.processors.sample import TraceIdSampler
 from logspan.record import Record, severity
 from logspan.settings import FileSettings, OtlpSettings
 from tests.e2e.backends.run import collector, wait_for
@@ -17,8 +20,9 @@ from tests.e2e.backends.run import collector, wait_for
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 
-def emit(pipeline: object, trace_ids: list[int]) -> None:
-    logger = pipeline.logger_provider.get_logger("agreement")  # type: ignore[attr-defined]
+def emit(pipeline: Pipeline, trace_ids: list[int]) -> None:
+    """One record for each trace id."""
+    logger = cast("Logger", pipeline.logger_provider.get_logger("agreement"))
     number, text = severity(20)
     for index, trace_id in enumerate(trace_ids):
         context = SpanContext(trace_id, 1, is_remote=False, trace_flags=TraceFlags(1))
@@ -47,14 +51,12 @@ def test_both_samplers_keep_the_same_traces(tmp_path: Path, seed: int, percentag
         emit(pipeline, trace_ids)
         assert pipeline.shutdown(20).complete
         theirs = wait_for(lambda: {int(record["trace_id"], 16) for record in gate.records()})
-    from logspan.processors.sample import TraceIdSampler
-
     ours = {trace_id for trace_id in trace_ids if TraceIdSampler(percentage, seed).keeps(trace_id)}
     assert ours == theirs
 
 
 def test_the_collector_reads_our_files(tmp_path: Path) -> None:
-    """What the file exporter writes, rotated files included, the Collector's otlp_json_file receiver reads back whole."""
+    """What the file exporter writes, the Collector's otlp_json_file receiver reads back whole, rotated files included."""
     folder = tmp_path / "files"
     settings = Settings(
         exporters=["file"], file=FileSettings(path=folder / "shop.jsonl", max_bytes=40_000, backup_count=50)

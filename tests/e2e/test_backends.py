@@ -685,7 +685,7 @@ def test_the_manifest_is_one_set_of_versions() -> None:
 @pytest.fixture
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own."""
-    monkeypatch.setenv("LOGSPAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("BACKENDS_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 

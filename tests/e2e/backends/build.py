@@ -68,8 +68,8 @@ class Recipe:
 
 
 def cache_root() -> Path:
-    """`LOGSPAN_CACHE`, or `logspan` in the user's cache folder (XDG)."""
-    if own := os.environ.get("LOGSPAN_CACHE"):
+    """`BACKENDS_CACHE`, or `logspan` in the user's cache folder (XDG)."""
+    if own := os.environ.get("BACKENDS_CACHE"):
         return Path(own).expanduser().resolve()
     xdg = os.environ.get("XDG_CACHE_HOME")
     return (Path(xdg) if xdg else Path.home() / ".cache").resolve() / "logspan"
