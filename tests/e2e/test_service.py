@@ -85,6 +85,7 @@ def _listens(port: int, running: Service) -> bool:
 
 @pytest.fixture(scope="module")
 def backends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collector, Loki, Jaeger]]:
+    """A Collector in front of a Loki and a Jaeger."""
     tmp = tmp_path_factory.mktemp("backends")
     with (
         loki(tmp) as logs,
@@ -95,14 +96,17 @@ def backends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collect
 
 
 def new_item() -> str:
+    """The name of one request, which its records carry."""
     return f"item-{uuid.uuid4().hex[:12]}"
 
 
 def records_of(gate: Collector, item: str) -> list[Any]:
+    """The records of one request, by the name that they carry."""
     return [record for record in gate.records() if record["attributes"].get("item") == item]
 
 
 def by_trace(records: list[Any], trace_id: str) -> list[Any]:
+    """Those of one trace, records or spans."""
     return [record for record in records if record["trace_id"] == trace_id]
 
 
@@ -253,10 +257,8 @@ def test_ten_thousand_records_in_concurrent_requests(tmp_path: Path, backends: t
         return found if len(found) >= 10_000 else []
 
     found = wait_for(arrived, 60)
-    attributes = [
-        (record["attributes"]["item"], record["attributes"]["number"], record["trace_id"]) for record in found
-    ]
-    assert Counter(attributes) == wanted
+    told = [(record["attributes"], record["trace_id"]) for record in found]
+    assert Counter((says["item"], says["number"], trace_id) for says, trace_id in told) == wanted
 
 
 def test_workers_each_deliver_their_own(tmp_path: Path, backends: tuple[Collector, Loki, Jaeger]) -> None:
@@ -267,9 +269,12 @@ def test_workers_each_deliver_their_own(tmp_path: Path, backends: tuple[Collecto
         with ThreadPoolExecutor(8) as clients:
             list(clients.map(lambda item: shop.get(f"/records/{item}?count=2"), items))
         shop.stop()
-    found = wait_for(
-        lambda: (all_of := [r for i in items for r in records_of(gate, i)]) and len(all_of) >= 120 and all_of
-    )
+
+    def arrived() -> list[Any]:
+        found = [record for record in gate.records() if record["attributes"].get("item") in items]
+        return found if len(found) >= 120 else []
+
+    found = wait_for(arrived)
     assert len(found) == 120
     instances = {(r["resource"]["process.pid"], r["resource"]["service.instance.id"]) for r in found}
     assert len({pid for pid, _ in instances}) == len({instance for _, instance in instances}) == len(instances)
