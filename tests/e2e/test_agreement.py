@@ -56,7 +56,7 @@ def test_both_samplers_keep_the_same_traces(tmp_path: Path, seed: int, percentag
 
 
 def test_the_collector_reads_our_files(tmp_path: Path) -> None:
-    """The Collector's otlp_json_file receiver reads back whole what the file exporter writes, rotated files included."""
+    """The Collector's otlp_json_file receiver reads back whole what the file exporter writes, also rotated files."""
     folder = tmp_path / "files"
     settings = Settings(
         exporters=["file"], file=FileSettings(path=folder / "shop.jsonl", max_bytes=40_000, backup_count=50)
