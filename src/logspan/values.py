@@ -10,21 +10,27 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
-from collections.abc import Mapping
+import operator
+from collections import UserList, deque
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from itertools import islice
 from typing import Any
 
 from opentelemetry.util.types import AnyValue
 
 MAX_TEXT = 131_072
 """Characters (or bytes) of one value that are captured; more is cut off at the call, before it is queued."""
+MAX_KEY = 1_024
 MAX_DEPTH = 32
 MAX_NODES = 4_096
+"""Values inside one nested value, and attributes of one record, that are captured."""
 CUT = "…[cut]"
 
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 _TOKEN_END = 1_024
-_PLAIN = frozenset({bool, float, type(None)})
+_MAX_ARRAY = 32_768
+_CONTAINERS = (list, tuple, Mapping, AbstractSet, deque, UserList)
 
 
 def clean_value(value: Any) -> AnyValue:
@@ -34,7 +40,7 @@ def clean_value(value: Any) -> AnyValue:
         return value if len(value) <= MAX_TEXT else cut_text(value, MAX_TEXT)
     if kind is int:
         return value if _INT_MIN <= value <= _INT_MAX else _big_int(value)
-    if kind in _PLAIN:
+    if value is None or kind is bool or kind is float:
         return value  # type: ignore[no-any-return]
     return _Cleaner().clean(value, 0)
 
@@ -43,10 +49,12 @@ def clean_attributes(attributes: Mapping[Any, Any]) -> dict[str, AnyValue]:
     """A new dict with string keys and clean values; of a mapping that cannot be read, what could be."""
     clean: dict[str, AnyValue] = {}
     try:
-        for key, value in attributes.items():
-            clean[key if type(key) is str else _key(key)] = clean_value(value)
+        for key, value in islice(attributes.items(), MAX_NODES):
+            clean[key if type(key) is str and len(key) <= MAX_KEY else _key(key)] = clean_value(value)
     except Exception as error:  # a hostile mapping; what was read stays
-        clean["logspan.capture.error"] = type(error).__name__
+        clean["logspan.capture.error"] = type_name(error)
+    if len(clean) >= MAX_NODES:
+        clean["logspan.capture.error"] = "too many attributes"
     return clean
 
 
@@ -57,7 +65,7 @@ def cut_text(text: str, limit: int) -> str:
     """
     if len(text) <= limit:
         return text
-    start = max(limit - _TOKEN_END, 0)
+    start = max(limit - _TOKEN_END, limit // 2)
     for position in range(limit, start, -1):
         if text[position].isspace():
             return text[:position] + CUT
@@ -65,12 +73,20 @@ def cut_text(text: str, limit: int) -> str:
 
 
 def safe_str(value: object) -> str:
-    """`str(value)` as an exact `str`, or a description when it raises."""
+    """`str(value)` as an exact `str`, or a description when it raises; a subclass of `str` is read as what it holds."""
     try:
-        text = str(value)
+        text = value if isinstance(value, str) else str(value)
         return text if type(text) is str else str.__str__(text)
     except Exception as error:
-        return f"<unprintable {type(value).__name__}: {type(error).__name__}>"
+        return f"<unprintable {type_name(value)}: {type_name(error)}>"
+
+
+def type_name(value: object) -> str:
+    """The name of a value's class as Python keeps it; a metaclass may say something else, or raise."""
+    return _name_of(type(value))
+
+
+_name_of: Callable[[type], str] = type.__dict__["__name__"].__get__
 
 
 def _big_int(value: int) -> str:
@@ -82,11 +98,14 @@ def _big_int(value: int) -> str:
 
 
 def _key(key: object) -> str:
-    return cut_text(safe_str(key), 1_024)
+    return cut_text(safe_str(key), MAX_KEY)
 
 
 class _Cleaner:
-    """One nested value: keeps the path (for cycles) and the number of nodes (for sizes) of this walk."""
+    """One nested value: keeps the path (for cycles) and the number of nodes (for sizes) of this walk.
+
+    What a value is, is asked of its type alone: a proxy or a mock may claim to be of any class, and is read as text.
+    """
 
     __slots__ = ("_left", "_path")
 
@@ -96,41 +115,36 @@ class _Cleaner:
 
     def clean(self, value: Any, depth: int) -> AnyValue:
         kind = type(value)
-        if kind is str or kind is int or kind in _PLAIN:
+        if value is None or kind is str or kind is int or kind is bool or kind is float:
             return clean_value(value)
         try:
-            return self._object(value, depth)
+            if depth >= MAX_DEPTH:
+                return CUT
+            if kind is dict or kind is list:
+                return self._container(value, value, depth)
+            return self._object(kind, value, depth)
         except Exception as error:
-            return f"<unreadable {kind.__name__}: {type(error).__name__}>"
+            return f"<unreadable {type_name(value)}: {type_name(error)}>"
 
-    def _object(self, value: Any, depth: int) -> AnyValue:
-        if isinstance(value, enum.Enum):
-            return self.clean(value.value, depth + 1)
-        if isinstance(value, str):
-            return clean_value(str.__str__(value))
-        if isinstance(value, bool | int | float):
-            return clean_value(int(value) if isinstance(value, int) else float(value))
-        if isinstance(value, bytes | bytearray | memoryview):
-            return _bytes(value)
-        if isinstance(value, datetime.date | datetime.time):
-            return value.isoformat()
-        if isinstance(value, datetime.timedelta):
-            return value.total_seconds()
-        if isinstance(value, BaseException):
-            return cut_text(f"{type(value).__name__}: {safe_str(value)}", MAX_TEXT)
-        return self._container(value, depth)
-
-    def _container(self, value: Any, depth: int) -> AnyValue:
-        items = _items(value)
+    def _object(self, kind: type, value: Any, depth: int) -> AnyValue:
+        if kind is bytes and len(value) <= MAX_TEXT:
+            return value  # type: ignore[no-any-return]
+        for types, simplify in _SIMPLER:
+            if issubclass(kind, types):
+                return self.clean(simplify(value), depth + 1)
+        if hasattr(kind, "dtype") and hasattr(kind, "tolist") and value.nbytes <= _MAX_ARRAY:  # numpy and its like
+            return self.clean(value.tolist(), depth + 1)
+        items = _items(kind, value)
         if items is None:
             return cut_text(safe_str(value), MAX_TEXT)
+        return self._container(value, items, depth)
+
+    def _container(self, value: Any, items: Any, depth: int) -> AnyValue:
         if id(value) in self._path:
             return "<cycle>"
-        if depth >= MAX_DEPTH:
-            return CUT
         self._path.add(id(value))
         try:
-            if isinstance(items, Mapping):
+            if type(items) is dict or issubclass(type(items), Mapping):
                 return self._mapping(items, depth)
             return self._sequence(items, depth)
         finally:
@@ -138,16 +152,16 @@ class _Cleaner:
 
     def _mapping(self, items: Mapping[Any, Any], depth: int) -> AnyValue:
         clean: dict[str, AnyValue] = {}
-        for key, value in list(items.items()):
+        for key, value in list(islice(items.items(), self._left + 1)):
             if self._spent():
                 clean["…"] = CUT
                 break
-            clean[key if type(key) is str else _key(key)] = self.clean(value, depth + 1)
+            clean[key if type(key) is str and len(key) <= MAX_KEY else _key(key)] = self.clean(value, depth + 1)
         return clean
 
     def _sequence(self, items: Any, depth: int) -> AnyValue:
         clean: list[AnyValue] = []
-        for value in list(items):
+        for value in list(islice(items, self._left + 1)):
             if self._spent():
                 clean.append(CUT)
                 break
@@ -159,22 +173,40 @@ class _Cleaner:
         return self._left < 0
 
 
-def _bytes(value: bytes | bytearray | memoryview) -> bytes:
-    return bytes(value[:MAX_TEXT]) if len(value) > MAX_TEXT else bytes(value)
+def _bytes_of_view(value: memoryview) -> bytes:
+    return value.tobytes() if value.nbytes <= MAX_TEXT else value.cast("B")[:MAX_TEXT].tobytes()
 
 
-def _items(value: Any) -> Any:
+def _exception(value: BaseException) -> str:
+    return f"{type_name(value)}: {safe_str(value)}"
+
+
+_HEAD = slice(MAX_TEXT)
+_SIMPLER: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
+    (enum.Enum, operator.attrgetter("value")),
+    (str, str.__str__),
+    (int, int.__int__),
+    (float, float.__float__),
+    (bytes, lambda value: bytes.__getitem__(value, _HEAD)),
+    (bytearray, lambda value: bytes(bytearray.__getitem__(value, _HEAD))),
+    (memoryview, _bytes_of_view),
+    ((datetime.date, datetime.time), operator.methodcaller("isoformat")),
+    (datetime.timedelta, datetime.timedelta.total_seconds),
+    (BaseException, _exception),
+)
+"""A simpler form of a value, by its class, the first that fits; of subclasses only what the base class holds."""
+
+
+def _items(kind: type, value: Any) -> Any:
     """The mapping or sequence inside a structured value, or None for one that is best read as text."""
-    if isinstance(value, Mapping | list | tuple | AbstractSet):
-        return value._asdict() if isinstance(value, tuple) and hasattr(value, "_asdict") else value
-    if isinstance(value, type):
+    if issubclass(kind, _CONTAINERS):
+        return value._asdict() if issubclass(kind, tuple) and hasattr(kind, "_asdict") else value
+    if issubclass(kind, type):
         return None
-    if dataclasses.is_dataclass(value):
-        return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value) if field.repr}
-    if hasattr(type(value), "model_dump"):  # pydantic, without importing it
+    if dataclasses.is_dataclass(kind):
+        return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(kind) if field.repr}
+    if hasattr(kind, "model_dump"):  # pydantic, without importing it
         return value.model_dump()
-    if hasattr(type(value), "__attrs_attrs__"):
-        return {field.name: getattr(value, field.name, None) for field in type(value).__attrs_attrs__ if field.repr}
-    if type(value).__module__ == "collections" and hasattr(value, "__iter__"):  # deque
-        return list(value)
+    if hasattr(kind, "__attrs_attrs__"):
+        return {field.name: getattr(value, field.name, None) for field in kind.__attrs_attrs__ if field.repr}
     return None
