@@ -50,7 +50,8 @@ def bind(attributes: Mapping[str, Any] | None = None, /, **more: Any) -> BoundTo
     Names that are no Python identifiers (`"order.id"`) come in a mapping: `bind({"order.id": 42})`.
     Values are captured as they are now, like those of a log call.
     """
-    return BoundToken(_bound.set({**_bound.get(), **clean_attributes({**(attributes or {}), **more})}))
+    given = clean_attributes(attributes) if attributes is not None else {}
+    return BoundToken(_bound.set({**_bound.get(), **given, **clean_attributes(more)}))
 
 
 def unbind(*keys: str) -> BoundToken:
@@ -120,10 +121,10 @@ class Routing(LoggerProvider):
         return self._current.set(provider)
 
     def leave(self, token: Token[LoggerProvider | None]) -> None:
-        """Undo `enter`. Never raises, also from another context."""
+        """Undo `enter`. Never raises, also from another context or a second time."""
         try:
             self._current.reset(token)
-        except ValueError:
+        except (ValueError, RuntimeError):
             pass
 
 

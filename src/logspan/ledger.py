@@ -12,25 +12,25 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 
 class Tally:
-    """A count that any thread adds to. `one` takes no lock, so a signal handler may call it in the midst of itself."""
+    """A count that any thread adds to.
 
-    __slots__ = ("_bulk", "_lock", "_ones", "_reads")
+    `one()` counts one, and returns nothing of use: a single step of a C iterator, with no lock and no Python frame, so
+    that neither a signal handler in the midst of it nor the end of the stack can make it wrong.
+    """
+
+    __slots__ = ("_bulk", "_lock", "_reads", "one")
 
     def __init__(self) -> None:
-        self._ones: Iterator[int] = itertools.count()
+        self.one: Callable[[], int] = itertools.count().__next__
         self._reads = 0
         self._bulk = 0
         self._lock = threading.RLock()
-
-    def one(self) -> None:
-        """Count one: a single step of a C iterator, which the interpreter cannot interrupt."""
-        next(self._ones)
 
     def add(self, number: int) -> None:
         """Count several at once."""
@@ -40,7 +40,7 @@ class Tally:
     def value(self) -> int:
         """What was counted so far."""
         with self._lock:
-            ones = next(self._ones) - self._reads
+            ones = self.one() - self._reads
             self._reads += 1
             return ones + self._bulk
 

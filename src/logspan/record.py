@@ -20,7 +20,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, TraceFlags, get_current_span
 from opentelemetry.util.types import AnyValue
 
-from logspan.values import MAX_TEXT, clean_attributes, clean_value, cut_text, safe_str
+from logspan.values import MAX_TEXT, clean_attributes, clean_value, cut_text, safe_str, type_name
 
 _NO_LIMITS = LogRecordLimits(
     max_attributes=LogRecordLimits.UNSET,
@@ -116,20 +116,34 @@ class Record(LogRecord, ReadWriteLogRecord):
     def from_sdk(cls, source: ReadWriteLogRecord) -> Record:
         """A record that somebody emitted through the OTel API, cleaned like our own."""
         inner = source.log_record
+        flags = TraceFlags(_within(inner.trace_flags, 8))
         record = cls(
             source.instrumentation_scope,
-            inner.severity_number or SeverityNumber.UNSPECIFIED,
-            inner.severity_text or "",
+            _known_severity(inner.severity_number),
+            safe_str(inner.severity_text) if inner.severity_text is not None else "",
             inner.body,
-            inner.attributes or {},
-            timestamp=inner.timestamp or inner.observed_timestamp,
-            event_name=inner.event_name,
+            inner.attributes if inner.attributes is not None else {},
+            timestamp=_within(inner.timestamp, 64) or _within(inner.observed_timestamp, 64),
+            event_name=safe_str(inner.event_name) if inner.event_name is not None else None,
             span_context=SpanContext(
-                inner.trace_id or 0, inner.span_id or 0, is_remote=False, trace_flags=inner.trace_flags or TraceFlags()
+                _within(inner.trace_id, 128), _within(inner.span_id, 64), is_remote=False, trace_flags=flags
             ),
         )
+        record.observed_timestamp = _within(inner.observed_timestamp, 64) or record.observed_timestamp
         record.dropped = source.dropped_attributes
         return record
+
+
+def _within(number: object, bits: int) -> int:
+    """A number of the wire format as it is, or 0 (not set) for what could not be written there."""
+    return number if isinstance(number, int) and 0 <= number < 1 << bits else 0
+
+
+def _known_severity(number: object) -> SeverityNumber:
+    try:
+        return SeverityNumber(number)
+    except ValueError:
+        return SeverityNumber.UNSPECIFIED
 
 
 _STANDARD = {
@@ -186,4 +200,5 @@ def _stacktrace(error: BaseException) -> str:
         return cut_text("".join(traceback.format_exception(error)), MAX_TEXT)
     except Exception as failure:  # a __str__ or a note that raises
         frames = "".join(traceback.format_tb(error.__traceback__))
-        return cut_text(f"Traceback (most recent call last):\n{frames}{type(error).__name__}: <{failure!r}>", MAX_TEXT)
+        text = f"Traceback (most recent call last):\n{frames}{type_name(error)}: <unprintable: {type_name(failure)}>"
+        return cut_text(text, MAX_TEXT)
