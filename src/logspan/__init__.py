@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from logspan.pipeline import DrainReport, Pipeline
     from logspan.processors.redact import Redactor
     from logspan.settings import Settings
-    from logspan.sources.facade import get_logger
+    from logspan.sources.facade import StructuredLogger, get_logger
 
     __version__: str
 
@@ -43,6 +43,7 @@ __all__ = [
     "Redactor",
     "Settings",
     "SettingsError",
+    "StructuredLogger",
     "UnknownExporterError",
     "__version__",
     "bind",
@@ -67,6 +68,7 @@ _MODULES: Final = MappingProxyType(
         "Redactor": "processors.redact",
         "Settings": "settings",
         "SettingsError": "errors",
+        "StructuredLogger": "sources.facade",
         "UnknownExporterError": "errors",
         "bind": "context",
         "bound": "context",

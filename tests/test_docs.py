@@ -1,0 +1,109 @@
+"""The examples of the documentation are files, included by its pages, and each of them works as it stands there."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+
+REPO = Path(__file__).parent.parent
+EXAMPLES = REPO / "docs" / "examples"
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def environment(**more: str) -> dict[str, str]:
+    """That of a user: nothing of ours or of OpenTelemetry is set but what the example says."""
+    ours = ("LOGSPAN_", "OTEL_")
+    rest = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**rest, "PYTHONWARNINGS": "error", **more}
+
+
+def lines(text: str) -> list[dict[str, object]]:
+    """The console's JSON lines."""
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The service of the quick start under uvicorn: its address, and its process, which is gone at the end."""
+    command = [sys.executable, "-m", "uvicorn", "service:app", "--port", "0", "--app-dir", str(EXAMPLES)]
+    pipe, out = subprocess.PIPE, subprocess.STDOUT
+    with subprocess.Popen(command, cwd=folder, env=environment(), stdout=pipe, stderr=out, text=True) as process:
+        try:
+            yield address(process), process
+        finally:
+            process.kill()
+
+
+def address(process: subprocess.Popen[str]) -> str:
+    """What uvicorn says that it listens on; what it said before that is no record of a request."""
+    said: list[str] = []
+    for line in process.stdout or ():
+        if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+            return found[0]
+        said.append(line)
+    raise AssertionError("".join(said))
+
+
+def test_the_service_of_the_quick_start(tmp_path: Path) -> None:
+    """R9.1: each log of a request carries the trace of the caller, and what was bound; the response names the trace."""
+    with served(tmp_path) as (url, process):
+        request = Request(f"{url}/orders/42", headers={"traceparent": f"00-{TRACE_ID}-00f067aa0ba902b7-01"})
+        with urlopen(request, timeout=10) as response:
+            assert response.headers["x-trace-id"] == TRACE_ID
+        process.terminate()
+        output, _ = process.communicate(timeout=20)
+    records = [line for line in lines(output) if line.get("trace_id") == TRACE_ID]
+    text = json.dumps(records)
+    assert "order looked up" in text
+    assert "running low" in text
+    assert text.count('"order_id": 42') >= 2
+
+
+def test_the_program_of_its_guide(tmp_path: Path) -> None:
+    """R9.1: a program with no web app logs, binds and drains, and ends as it would without."""
+    command = [sys.executable, str(EXAMPLES / "program.py")]
+    run = subprocess.run(
+        command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True, timeout=30
+    )
+    assert run.stderr == ""
+    text = json.dumps(lines(run.stdout))
+    assert "a.csv could not be loaded" in text
+    assert "ZeroDivisionError" in text
+    assert len(lines(run.stdout)) == 3
+
+
+def test_the_exporter_and_its_tests(tmp_path: Path) -> None:
+    """R5.4: the exporter of the guide passes the tests that stand beside it."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "test_own_exporter.py"]
+    environ = environment(PYTHONPATH=str(EXAMPLES), TMPDIR=str(tmp_path))
+    run = subprocess.run(command, cwd=EXAMPLES, env=environ, capture_output=True, text=True, check=False, timeout=50)
+    assert run.returncode == 0, run.stdout
+
+
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_every_example_is_shown(example: Path) -> None:
+    """R9.1: an example that no page includes is a leftover."""
+    pages = [page.read_text() for page in (REPO / "docs").rglob("*.md")]
+    assert any(f'--8<-- "docs/examples/{example.name}"' in page for page in pages)
+
+
+def test_the_readme_shows_the_quick_start() -> None:
+    """R9.1: the service in the README is the one that is tested here."""
+    assert (EXAMPLES / "service.py").read_text() in (REPO / "README.md").read_text()
+
+
+def test_commands_of_the_readme_exist() -> None:
+    """R9.1: every `make` target that the README and CONTRIBUTING name is one."""
+    makefile = (REPO / "Makefile").read_text()
+    text = (REPO / "README.md").read_text() + (REPO / "CONTRIBUTING.md").read_text()
+    targets = set(re.findall(r"^(?:\$ )?make ([a-z0-9-]+)|`make ([a-z0-9-]+)", text, flags=re.MULTILINE))
+    named = {first or second for first, second in targets}
+    assert named
+    assert [name for name in named if not re.search(rf"^{name}:", makefile, flags=re.MULTILINE)] == []
