@@ -17,20 +17,21 @@ class DelegatingLoggerProvider(LoggerProvider):
     """Hands each record to `context.ROUTING`, unless it has been claimed; loggers handed out earlier follow."""
 
     def __init__(self) -> None:
-        self._claims: tuple[Claim, ...] = ()
+        self._claims: tuple[tuple[Claim], ...] = ()
 
     def add_claim(self, claim: Claim) -> Callable[[], None]:
-        """Ask `claim` about every record from now on; what is returned undoes it."""
-        self._claims = (*self._claims, claim)
-        return lambda: self._remove(claim)
+        """Ask `claim` about every record from now on; what is returned undoes it, once for each time it was added."""
+        entry = (claim,)
+        self._claims = (*self._claims, entry)
+        return lambda: self._remove(entry)
 
-    def _remove(self, claim: Claim) -> None:
-        self._claims = tuple(other for other in self._claims if other is not claim)
+    def _remove(self, entry: tuple[Claim]) -> None:
+        self._claims = tuple(other for other in self._claims if other is not entry)
 
     def claimed(self, scope: str, event: str | None, exception: BaseException | None) -> bool:
         """Whether one of the claims holds; one that fails does not."""
         try:
-            return any(claim(scope, event, exception) for claim in self._claims)
+            return any(claim(scope, event, exception) for (claim,) in self._claims)
         except Exception:  # a failure of ours: the record is made
             return False
 
