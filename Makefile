@@ -47,7 +47,7 @@ settings-page: $(VENV)/.with-test ## write docs/settings.md from the models
 	@$(BIN)/python -m logspan.settings.reference > docs/settings.new && mv docs/settings.new docs/settings.md
 
 docs: $(VENV)/.with-docs ## the site, into site/, with warnings as errors
-	@$(BIN)/zensical build --clean --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 e2e: $(VENV)/.with-e2e ## build real backends (once) and run the tests against them
 	@$(BIN)/python -m tests.e2e.backends.build all
