@@ -1,0 +1,182 @@
+"""The test kit: what it promises to those who test with it, and that the contract check sees what breaks it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
+
+from logspan.clock import Latch
+from logspan.outcome import Delivered, Rejected, Retryable
+from logspan.testing import ContractError, FakeClock, InMemoryExporter, OtlpSink, check_exporter_contract
+from logspan.testing.contract import sample_batch
+
+BATCH = sample_batch()
+
+
+def test_the_in_memory_exporter_keeps_the_contract() -> None:
+    """The rules of every exporter."""
+    check_exporter_contract(InMemoryExporter)
+
+
+def test_it_follows_its_script() -> None:
+    """Outcomes in order, exceptions raised, then everything delivered; kept is what was delivered."""
+    exporter = InMemoryExporter([Retryable("x"), Rejected("400"), KeyError("y"), Delivered(1)])
+    assert exporter.deliver(BATCH) == Retryable("x")
+    assert exporter.deliver(BATCH) == Rejected("400")
+    with pytest.raises(KeyError):
+        exporter.deliver(BATCH)
+    assert exporter.records() == []
+    assert exporter.deliver(BATCH[:1]) == Delivered(1)
+    assert exporter.deliver(BATCH) == Delivered()
+    assert exporter.attempts == 5
+    assert exporter.batches() == [tuple(BATCH[:1]), tuple(BATCH)]
+    exporter.clear()
+    assert exporter.records() == []
+
+
+def test_it_hangs_until_it_is_released() -> None:
+    """`hold` stands for a peer that does not answer; a time-out still ends the wait."""
+    exporter = InMemoryExporter()
+    exporter.hold()
+    assert exporter.deliver(BATCH, timeout=0.01) == Retryable("timeout")
+    thread = threading.Thread(target=exporter.deliver, args=(BATCH,))
+    thread.start()
+    assert exporter.wait_for_attempts(2)
+    assert not exporter.wait_for(1, timeout=0.01)
+    exporter.release()
+    assert exporter.wait_for(len(BATCH))
+    thread.join(10)
+
+
+def test_a_fake_clock_moves_by_hand() -> None:
+    """A waiter goes on when its latch is rung, or when the clock has been moved far enough; never before."""
+    clock, latch, results = FakeClock(), Latch(), []
+
+    def wait() -> None:
+        results.append(clock.wait(latch, 10))
+
+    def move() -> None:
+        clock.advance(10)
+
+    for act, rung in ((move, False), (latch.ring, True)):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        assert clock.wait_for_waiters()
+        clock.advance(9)
+        assert thread.is_alive()
+        act()
+        thread.join(10)
+        assert results.pop() is rung
+    assert clock.monotonic() == 1_000 + 9 + 10 + 9
+
+
+def test_a_sink_can_be_closed_with_a_connection_open() -> None:
+    """Nobody has to wait for a client that keeps its connection."""
+    from logspan.exporters.otlp_http import OtlpHttpExporter
+
+    with OtlpSink() as sink:
+        exporter = OtlpHttpExporter(sink.logs_endpoint)
+        assert exporter.deliver(BATCH) == Delivered()
+        assert sink.wait_for(len(BATCH), requests=1)
+        sink.clear()
+        assert not sink.records()
+        assert not sink.requests()
+    assert isinstance(exporter.deliver(BATCH), Retryable)
+    exporter.shutdown()
+
+
+class Sound(LogRecordExporter):
+    """The least exporter that keeps the contract."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        return LogRecordExportResult.FAILURE if self.closed else LogRecordExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        self.closed = True
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return True
+
+
+class WantsARecord(Sound):
+    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        _ = batch[0]
+        return super().export(batch)
+
+
+class WantsUnicode(Sound):
+    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        for record in batch:
+            str(record.log_record.body).encode()
+        return super().export(batch)
+
+
+class ReturnsNothing(Sound):
+    def export(self, batch: Sequence[ReadableLogRecord]) -> Any:
+        return None
+
+
+class Changes(Sound):
+    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        for record in batch:
+            record.log_record.body = "changed"
+        return super().export(batch)
+
+
+class ShutsDownOnce(Sound):
+    def shutdown(self) -> None:
+        if self.closed:
+            raise RuntimeError("twice")
+        super().shutdown()
+
+
+class ExportsForEver(Sound):
+    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        return LogRecordExportResult.SUCCESS
+
+
+class FlushesVaguely(Sound):
+    def force_flush(self, timeout_millis: int = 30_000) -> Any:
+        return None
+
+
+class OneThreadOnly(Sound):
+    def __init__(self) -> None:
+        super().__init__()
+        self.owner = 0
+
+    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        self.owner = self.owner or threading.get_ident()
+        return super().export(batch) if self.owner == threading.get_ident() else LogRecordExportResult.FAILURE
+
+
+def test_a_sound_exporter_passes() -> None:
+    """The check asks for no more than the SDK's interface."""
+    check_exporter_contract(Sound)
+
+
+@pytest.mark.parametrize(
+    ("broken", "rule"),
+    [
+        (WantsARecord, "exports_an_empty_batch"),
+        (WantsUnicode, "survives_hostile_values"),
+        (ReturnsNothing, "exports_a_batch"),
+        (Changes, "leaves_the_batch_alone"),
+        (ShutsDownOnce, "refuses_after_shutdown"),
+        (ExportsForEver, "refuses_after_shutdown"),
+        (FlushesVaguely, "flushes_in_time"),
+        (OneThreadOnly, "works_on_another_thread"),
+    ],
+)
+def test_the_check_names_the_rule_that_is_broken(broken: type[Sound], rule: str) -> None:
+    """Each rule finds an exporter that was made to break it."""
+    with pytest.raises(ContractError, match=rule):
+        check_exporter_contract(broken)
