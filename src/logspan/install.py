@@ -129,7 +129,7 @@ class Handle:
         self.add_undo(companion)
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until all that was accepted before has left, `timeout` seconds at most for each signal; True if it has."""
+        """Wait until what was accepted before has left, `timeout` seconds at most for each signal; True if it has."""
         flushed = [companion.flush(timeout) for companion in self._companions]
         return self.pipeline.flush(timeout) and all(flushed)
 

@@ -80,6 +80,11 @@ class ProcessSources:
         self._wishes: dict[object, Wishes] = {}
         self._installed: dict[str, Source] = {}
 
+    @property
+    def holders(self) -> tuple[object, ...]:
+        """Who wants something, in the order in which they came."""
+        return tuple(self._wishes)
+
     def retain(self, holder: object, wishes: Wishes) -> None:
         """Install what `holder` wants and is not there yet."""
         with self._lock:
@@ -106,10 +111,10 @@ class ProcessSources:
         for name in ORDER:
             if name in wanted and name not in self._installed:
                 self._install(name)
+        self._tune_logging()
         console = any(wishes.console for wishes in self._wishes.values())
         for source in self._installed.values():
             source.replace_console(console)
-        self._set_level()
 
     def _install(self, name: str) -> None:
         try:
@@ -119,11 +124,16 @@ class ProcessSources:
         source.install()
         self._installed[name] = source
 
-    def _set_level(self) -> None:
+    def _tune_logging(self) -> None:
         adoption: Any = self._installed.get("logging")
-        levels = [wishes.level for wishes in self._wishes.values() if wishes.stdlib]
-        if adoption is not None and levels:
-            adoption.lower_level(min(levels))
+        if adoption is None:
+            return
+        adoption.handler.code_location = self._code_location
+        adoption.root = any(wishes.stdlib for wishes in self._wishes.values())
+        adoption.servers = any(wishes.servers for wishes in self._wishes.values())
+        adoption.reassert()
+        if adoption.root:
+            adoption.lower_level(min(wishes.level for wishes in self._wishes.values() if wishes.stdlib))
 
     @property
     def _code_location(self) -> bool:
@@ -132,12 +142,7 @@ class ProcessSources:
     def _make_logging(self) -> Source:
         from logspan.sources.stdlib import Adoption, LogspanHandler
 
-        handler = LogspanHandler(ROUTING, code_location=self._code_location, duplicate=self._is_duplicate)
-        return Adoption(
-            handler,
-            root=any(wishes.stdlib for wishes in self._wishes.values()),
-            servers=any(wishes.servers for wishes in self._wishes.values()),
-        )
+        return Adoption(LogspanHandler(ROUTING, code_location=self._code_location, duplicate=self._is_duplicate))
 
     def _make_structlog(self) -> Source:
         from logspan.sources.structlog import StructlogSource

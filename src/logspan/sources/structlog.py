@@ -80,12 +80,18 @@ class StructlogProcessor:
     def _mark(self, logger: Any, method: str, event_dict: EventDict, error: BaseException | None) -> Any:
         if self.renderer is None:
             return event_dict
-        try:
-            capture: Capture | None = self._capture(event_dict, error)
-        except Exception:  # the handler reads what is rendered instead
-            capture = None
+        capture = self._capture_for_handler(event_dict, error)
         rendered = self.renderer(logger, method, event_dict)
         return rendered if capture is None else _marked(rendered, capture)
+
+    def _capture_for_handler(self, event_dict: EventDict, error: BaseException | None) -> Capture | None:
+        try:
+            capture = self._capture(event_dict, error)
+            if self._code_location:
+                add_frame(capture.attributes, next(_callers(), None))
+            return capture
+        except Exception:  # the handler reads what is rendered instead
+            return None
 
     def _emit(self, logger: Any, method: str, event_dict: EventDict, error: BaseException | None) -> bool:
         try:
@@ -112,9 +118,16 @@ class StructlogProcessor:
             return False
         if isinstance(self.renderer, structlog.testing.LogCapture):
             return False
-        streams = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
-        files = (file for stream in streams for file in (stream, getattr(stream, "buffer", None)) if file is not None)
-        return any(repr(logger) == f"<{type(logger).__name__}(file={file!r})>" for file in files)
+        try:
+            return logger.__getstate__() in ("stdout", "stderr")  # what it says of itself when it is pickled
+        except Exception:  # another file, which may be what `sys.stdout` is by now
+            return _is_on_standard_stream(logger)
+
+
+def _is_on_standard_stream(logger: Any) -> bool:
+    streams = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+    files = (file for stream in streams for file in (stream, getattr(stream, "buffer", None)) if file is not None)
+    return any(repr(logger) == f"<{type(logger).__name__}(file={file!r})>" for file in files)
 
 
 def keep_exception(logger: Any, method: str, event_dict: EventDict) -> EventDict:

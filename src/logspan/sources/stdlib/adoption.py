@@ -46,24 +46,26 @@ def last_of_ours(logger: object) -> logging.Handler | None:
 class Adoption:
     """Puts `handler` on the root logger, and on every logger that writes to the console by itself.
 
-    While `console` is on (our console exporter writes), the application's plain console handlers are set aside; all
+    While our console exporter writes (`replace_console`), the application's plain console handlers are set aside; all
     others stay. `uninstall` puts everything back that is still ours.
     """
 
-    def __init__(self, handler: LogspanHandler, *, root: bool = True, servers: bool = True) -> None:
+    def __init__(self, handler: LogspanHandler) -> None:
         self.handler = handler
-        self.console = False
-        self.root = root
-        self.servers = servers
+        self.root = True
+        self.servers = True
+        self._console = False
         self._guards: list[tuple[logging.Logger, GuardedHandlers]] = []
         self._level: int | None = None
 
     def install(self) -> None:
-        """Adopt the root logger, the servers' loggers and those with a console handler of their own."""
-        self.reassert()
+        """Nothing yet: `reassert` adopts, once `root` and `servers` say what."""
 
     def reassert(self) -> None:
-        """Adopt again whatever has been replaced since (`logger.handlers = [...]`), and what is new."""
+        """Adopt the root logger, the servers' loggers and those with a console handler of their own.
+
+        Again: whatever has been replaced since (`logger.handlers = [...]`), and what is new.
+        """
         if self.root:
             self._adopt(logging.getLogger(), self.handler)
         for logger in self._others():
@@ -71,7 +73,7 @@ class Adoption:
 
     def replace_console(self, on: bool) -> None:  # noqa: FBT001 - the only argument
         """Say whether our own console exporter writes what the application's console handlers would write."""
-        self.console = on
+        self._console = on
         for _, guard in self._guards:
             guard.refresh()
 
@@ -107,7 +109,7 @@ class Adoption:
             ours or RelayHandler(self.handler),
             handlers,
             is_ours=self._is_ours,
-            replaces_console=lambda: self.console,
+            replaces_console=lambda: self._console,
             needed=_always if ours else _says_something,
         )
         logger.handlers = guard
