@@ -64,10 +64,15 @@ def _head_cost(piece: Piece) -> int:
 
 
 def _line(pieces: Sequence[Piece]) -> bytes:
+    """A request that starts with its first record's time.
+
+    The Collector's file receivers know a file by its first 1,000 bytes. Were these the resource, a new file after a
+    rotation would pass for the old one, and would not be read.
+    """
     resources = []
     for resource, scopes in grouped(pieces).items():
-        inner = ",".join(f'{{{scope}"logRecords":[{",".join(records)}]}}' for scope, records in scopes.items())
-        resources.append(f'{{{resource}"scopeLogs":[{inner}]}}')
+        inner = ",".join(f'{{"logRecords":[{",".join(records)}]{scope}}}' for scope, records in scopes.items())
+        resources.append(f'{{"scopeLogs":[{inner}]{resource}}}')
     return f'{{"resourceLogs":[{",".join(resources)}]}}\n'.encode()
 
 
@@ -75,9 +80,9 @@ def _json(value: Json) -> str:
     return escape_in_json(_dumps(value))
 
 
-def _open(value: Json) -> str:
-    """The members of an object, with a comma, to be followed by another member."""
-    return _json(value)[1:-1] + "," if value else ""
+def _members(value: Json) -> str:
+    """The members of an object, to follow another member."""
+    return "," + _json(value)[1:-1]
 
 
 def _text(value: Any) -> str:
@@ -162,7 +167,7 @@ def _resource(resource: Resource | None) -> str:
     fields: Json = {"resource": {"attributes": _key_values(resource.attributes)}}
     if resource.schema_url:
         fields["schemaUrl"] = _text(resource.schema_url)
-    return _open(fields)
+    return _members(fields)
 
 
 def _scope(scope: InstrumentationScope | None) -> str:
@@ -176,4 +181,4 @@ def _scope(scope: InstrumentationScope | None) -> str:
     fields: Json = {"scope": inner}
     if scope.schema_url:
         fields["schemaUrl"] = _text(scope.schema_url)
-    return _open(fields)
+    return _members(fields)
