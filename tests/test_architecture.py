@@ -39,6 +39,7 @@ ORDER = (
     "plugins",
     "metrics",
     "health",
+    "root",
     "pipeline",
     "assemble",
     "providers",

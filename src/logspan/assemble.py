@@ -9,7 +9,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
 
 from logspan.clock import Clock, SystemClock
-from logspan.delivery.admission import Admission
+from logspan.delivery.admission import OVERDRAFT, Admission
 from logspan.delivery.delivery import Delivery
 from logspan.delivery.intake import Intake
 from logspan.delivery.outlet import Outlet
@@ -18,7 +18,7 @@ from logspan.delivery.sending_queue import SendingQueueConfig
 from logspan.delivery.worker import DeliveryWorker, Processor
 from logspan.ledger import Ledger
 from logspan.notices import Notices
-from logspan.pipeline import Pipeline, RootProcessor, Stages
+from logspan.pipeline import Pipeline
 from logspan.plugins import create_exporter
 from logspan.processors.enrich import enrich_bound
 from logspan.processors.filter import SeverityFilter
@@ -26,7 +26,8 @@ from logspan.processors.limit import Limiter
 from logspan.processors.redact import Redactor
 from logspan.processors.sample import TraceIdSampler
 from logspan.record import severity_named
-from logspan.resource import build_resource
+from logspan.resource import build_resource, resource_of_child
+from logspan.root import RootProcessor, Stages
 from logspan.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 Exporters = Mapping[str, LogRecordExporter] | Sequence[LogRecordExporter]
 
 _HOUR_MS = 3_600_000
-_SDK_SLACK = 1_024
+_SDK_SLACK = 2 * OVERDRAFT
 
 
 def build_pipeline(
@@ -49,11 +50,12 @@ def build_pipeline(
     settings = settings or Settings()
     clock = clock or SystemClock()
     ledger, notices = Ledger(), Notices()
+    named, stages, processors = _exporters(settings, exporters), _stages(settings), _processors(settings)
 
     intake = Intake()
     admission = Admission(settings.queue.max_queue_size, settings.queue.overflow, ledger, intake.drop_oldest)
     batch = _batch_processor(intake, settings.queue.max_queue_size)
-    root = RootProcessor(_stages(settings), admission, batch, ledger, notices)
+    root = RootProcessor(stages, admission, batch, ledger, notices)
 
     outlets = [
         Outlet(
@@ -65,13 +67,13 @@ def build_pipeline(
             clock=clock,
             notices=notices,
         )
-        for name, exporter in _exporters(settings, exporters).items()
+        for name, exporter in named.items()
     ]
     worker = DeliveryWorker(
         batch.force_flush,
         intake,
         admission,
-        _processors(settings),
+        processors,
         outlets,
         ledger,
         schedule_delay=settings.queue.schedule_delay,
@@ -83,7 +85,8 @@ def build_pipeline(
         delivery=Delivery(admission, batch, intake, worker, outlets, ledger, clock),
         ledger=ledger,
         clock=clock,
-        resource=lambda: build_resource(settings),
+        resource=build_resource(settings),
+        resource_of_child=lambda parent: resource_of_child(parent, settings),
         shutdown_timeout=settings.shutdown_timeout,
     )
 

@@ -29,7 +29,7 @@ class Latch:
 
     def wait(self, timeout: float) -> bool:
         """Wait until it is rung, `timeout` seconds at most; whether it was."""
-        return self._lock.acquire(timeout=max(timeout, 0))
+        return self._lock.acquire(timeout=min(max(timeout, 0), threading.TIMEOUT_MAX))
 
 
 class Clock(Protocol):

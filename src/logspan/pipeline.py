@@ -1,4 +1,4 @@
-"""The pipeline: one root processor that runs the stages in order, and the object that owns everything behind it."""
+"""The pipeline: the provider that applications log to, and the object that owns everything behind it."""
 
 from __future__ import annotations
 
@@ -6,40 +6,24 @@ import os
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from opentelemetry._logs import Logger, SeverityNumber
-from opentelemetry.context import Context
+from opentelemetry._logs import Logger
 from opentelemetry.metrics import NoOpMeterProvider
-from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, ReadWriteLogRecord
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from logspan.clock import Clock
 from logspan.context import inside_pipeline
-from logspan.delivery.admission import Admission
 from logspan.delivery.delivery import Delivery
 from logspan.health import HealthReport, report
-from logspan.ledger import ExporterSnapshot, Ledger, LedgerSnapshot, Tally
-from logspan.notices import Notices
-from logspan.record import Record
-
-Decider = Callable[[Record], bool]
-Enricher = Callable[[Record], None]
+from logspan.ledger import ExporterSnapshot, Ledger, LedgerSnapshot
+from logspan.root import RootProcessor
 
 
 class UnredactedProcessorWarning(UserWarning):
     """A processor was added to a pipeline's provider: it sees records before redaction."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stages:
-    """What runs on the caller's thread, each part with its name: `deciders` keep or drop, `enrichers` add."""
-
-    filters: Sequence[tuple[str, Decider]] = ()
-    samplers: Sequence[tuple[str, Decider]] = ()
-    enrichers: Sequence[tuple[str, Enricher]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,106 +52,25 @@ class DrainReport:
         return total
 
 
-class RootProcessor(LogRecordProcessor):
-    """The only processor of the pipeline's provider: filter, sample, enrich, admit, then the SDK's batch processor.
-
-    A stage that raises is counted and skipped: the record goes on without it. Nothing reaches the caller.
-    """
-
-    def __init__(
-        self, stages: Stages, admission: Admission, batch: LogRecordProcessor, ledger: Ledger, notices: Notices
-    ) -> None:
-        self._stages = stages
-        self._admission = admission
-        self._batch = batch
-        self._ledger = ledger
-        self._notices = notices
-        self.resource = Resource.get_empty()
-        self.closed = False
-        self.wake: Callable[[], None] = _nothing
-        self.pipeline: Callable[[], Pipeline | None] = _nothing
-
-    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        """Take one record, from any thread; counted in at the start and out at the end."""
-        if inside_pipeline():
-            self._ledger.suppressed_self_logs.one()
-            return
-        self._ledger.emitted.one()
-        try:
-            self._take(log_record)
-        except Exception as error:
-            self._ledger.dropped.add("pipeline_error")
-            self._notices.say("pipeline", f"a record could not be taken: {type(error).__name__}")
-        finally:
-            self._ledger.settled.one()
-
-    def _take(self, log_record: ReadWriteLogRecord) -> None:
-        if self.closed:
-            self._ledger.dropped.add("after_shutdown")
-            return
-        record = log_record if type(log_record) is Record else Record.from_sdk(log_record)
-        stages = self._stages
-        if not self._keeps(record, stages.filters, self._ledger.filtered):
-            return
-        if not self._keeps(record, stages.samplers, self._ledger.sampled_out):
-            return
-        for name, enrich in stages.enrichers:
-            try:
-                enrich(record)
-            except Exception as error:
-                self._stage_failed(name, error)
-        record.resource = self.resource
-        if self._admission.admit():
-            self._batch.on_emit(record)
-            self.wake()
-
-    def _keeps(self, record: Record, deciders: Sequence[tuple[str, Decider]], dropped: Tally) -> bool:
-        for name, keeps in deciders:
-            try:
-                if keeps(record):
-                    continue
-            except Exception as error:
-                self._stage_failed(name, error)
-                continue
-            dropped.one()
-            return False
-        return True
-
-    def _stage_failed(self, name: str, error: Exception) -> None:
-        self._ledger.processor_errors.add(name)
-        self._notices.say(f"stage:{name}", f"{name} failed and was skipped for a record: {type(error).__name__}")
-
-    def enabled(
-        self,
-        *,
-        context: Context | None = None,
-        instrumentation_scope: InstrumentationScope | None = None,
-        severity_number: SeverityNumber | None = None,
-        event_name: str | None = None,
-    ) -> bool:
-        """Whether a record would be taken at all; the filters look at it when it comes."""
-        del context, instrumentation_scope, severity_number, event_name
-        return not self.closed
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush the whole pipeline, as whoever calls this on the provider expects."""
-        pipeline = self.pipeline()
-        return pipeline is None or pipeline.flush(timeout_millis / 1000)
-
-    def shutdown(self) -> None:
-        """Shut the whole pipeline down, within its own time."""
-        pipeline = self.pipeline()
-        if pipeline is not None:
-            pipeline.shutdown()
-
-
 class PipelineLoggerProvider(LoggerProvider):
-    """The SDK's provider, with a look-up of loggers that is cheap enough for each log call."""
+    """The SDK's provider, with a look-up of loggers that is cheap enough for each log call, and safe inside another."""
 
     def __init__(self, resource: Resource, root: RootProcessor) -> None:
         super().__init__(resource=resource, shutdown_on_exit=False, meter_provider=NoOpMeterProvider())
-        self._known: dict[str, Logger] = {}
         super().add_log_record_processor(root)
+        self._root = root
+        self._known: dict[str, Logger] = {}
+        self._reentrant = super().get_logger("logspan.reentrant")
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what threads are at, in a forked child."""
+        self._making: set[int] = set()
+
+    @property
+    def resource(self) -> Resource:
+        """The pipeline's, which the SDK's own handling of a fork does not touch."""
+        return self._root.resource
 
     def get_logger(
         self,
@@ -179,8 +82,24 @@ class PipelineLoggerProvider(LoggerProvider):
         """The logger of an instrumentation scope."""
         if version is None and schema_url is None and attributes is None:
             known = self._known.get(name)
-            return known if known is not None else self._known.setdefault(name, super().get_logger(name))
-        return super().get_logger(name, version, schema_url, attributes)  # type: ignore[arg-type]
+            if known is not None:
+                return known
+            logger = self._make(name, None, None, None)
+            return logger if logger is self._reentrant else self._known.setdefault(name, logger)
+        return self._make(name, version, schema_url, attributes)
+
+    def _make(
+        self, name: str, version: str | None, schema_url: str | None, attributes: Mapping[str, object] | None
+    ) -> Logger:
+        """The SDK makes loggers under plain locks: a signal handler or `__del__` that logs in there would hang."""
+        thread = threading.get_ident()
+        if thread in self._making:
+            return self._reentrant
+        self._making.add(thread)
+        try:
+            return super().get_logger(name, version, schema_url, attributes)  # type: ignore[arg-type]
+        finally:
+            self._making.discard(thread)
 
     def add_log_record_processor(self, log_record_processor: LogRecordProcessor) -> None:
         """Add a processor beside the pipeline. It sees records before redaction, hence the warning."""
@@ -203,21 +122,22 @@ class Pipeline:
         delivery: Delivery,
         ledger: Ledger,
         clock: Clock,
-        resource: Callable[[], Resource],
+        resource: Resource,
+        resource_of_child: Callable[[Resource], Resource],
         shutdown_timeout: float,
     ) -> None:
         self._root = root
         self._delivery = delivery
         self._clock = clock
-        self._build_resource = resource
+        self._resource_of_child = resource_of_child
         self._shutdown_timeout = shutdown_timeout
         self._report: DrainReport | None = None
         self._shutdown_lock = threading.RLock()
         self.ledger = ledger
-        self.resource = root.resource = resource()
-        self.logger_provider: LoggerProvider = PipelineLoggerProvider(self.resource, root)
+        self.resource = root.resource = resource
+        self.logger_provider = PipelineLoggerProvider(resource, root)
         root.wake = delivery.worker.wake
-        root.pipeline = weakref.ref(self)
+        root.flush, root.close = self.flush, self.shutdown
         _reset_in_children(self)
 
     def flush(self, timeout: float = 5.0) -> bool:
@@ -241,16 +161,22 @@ class Pipeline:
         """
         if inside_pipeline():
             return DrainReport(complete=False, ledger=self.ledger.snapshot())
-        with self._shutdown_lock:
+        timeout = self._shutdown_timeout if timeout is None else timeout
+        deadline = self._clock.monotonic() + timeout
+        if not self._shutdown_lock.acquire(timeout=min(max(timeout, 0), threading.TIMEOUT_MAX)):
+            return DrainReport(complete=False, ledger=self.ledger.snapshot())  # another thread is at it, and has longer
+        try:
             if self._report is None:
-                deadline = self._clock.monotonic() + (self._shutdown_timeout if timeout is None else timeout)
                 self._close(deadline)
                 self._report = self._drain_report()
             return self._report
+        finally:
+            self._shutdown_lock.release()
 
     def _close(self, deadline: float) -> None:
         self._root.closed = True
         self._wait_for_callers(min(deadline, self._clock.monotonic() + 1.0))
+        self._root.sealed = True
         self._delivery.close(deadline)
 
     def _wait_for_callers(self, deadline: float) -> None:
@@ -281,12 +207,9 @@ class Pipeline:
             return
         self._shutdown_lock = threading.RLock()
         self.ledger.reset()
-        self.resource = self._root.resource = self._build_resource()
+        self.resource = self._root.resource = self._resource_of_child(self.resource)
+        self.logger_provider.begin()
         self._delivery.reset_after_fork()
-
-
-def _nothing() -> None:
-    """Until the pipeline is put together."""
 
 
 def _reset_in_children(pipeline: Pipeline) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def build_resource(settings: Settings) -> Resource:
-    """The resource of this process, by the semantic conventions; built anew in a forked child.
+    """The resource of this process, by the semantic conventions.
 
     What is configured comes first. `service.instance.id` is made when it is not configured; `process.pid` tells
     workers apart in either case.
@@ -23,8 +23,21 @@ def build_resource(settings: Settings) -> Resource:
         "service.name": settings.service_name,
         "service.namespace": settings.service_namespace,
         "service.version": settings.service_version,
-        "service.instance.id": settings.service_instance_id or str(uuid.uuid4()),
+        "service.instance.id": _configured_instance(settings) or str(uuid.uuid4()),
         "deployment.environment.name": settings.deployment_environment_name,
     }
     attributes: dict[str, AnyValue] = {"process.pid": os.getpid(), **settings.resource_attributes}
     return Resource.create(attributes | {key: value for key, value in named.items() if value})
+
+
+def resource_of_child(parent: Resource, settings: Settings) -> Resource:
+    """The resource in a forked child: another process, and another instance unless its id was configured.
+
+    Made from the parent's: detecting it again would import modules and start threads in the middle of a fork.
+    """
+    instance = _configured_instance(settings) or str(uuid.uuid4())
+    return parent.merge(Resource({"process.pid": os.getpid(), "service.instance.id": instance}))
+
+
+def _configured_instance(settings: Settings) -> str | None:
+    return settings.service_instance_id or settings.resource_attributes.get("service.instance.id")

@@ -14,6 +14,9 @@ from logspan.delivery.outlet import Outlet
 from logspan.delivery.worker import DeliveryWorker
 from logspan.ledger import Ledger
 
+_GRACE = 0.1
+"""Seconds after the deadline for threads that are not stuck to end, and to shut their exporters down."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -31,20 +34,23 @@ class Delivery:
         """Wait until all that was emitted has left every outlet; False when `deadline` (monotonic s) came first."""
         if not self.worker.sweep(deadline - self.clock.monotonic()):
             return False
-        return all([outlet.drain(deadline) for outlet in self.outlets])  # noqa: C419 - every one is to hurry
+        hurried = [(outlet, outlet.hurry()) for outlet in self.outlets]
+        return all(outlet.wait_for(position, deadline) for outlet, position in hurried)
 
     def close(self, deadline: float) -> None:
         """Deliver what is there until `deadline`; count as `shutdown_timeout` what is left then."""
         self.worker.sweep(deadline - self.clock.monotonic())
         self.batch.shutdown()
+        self.worker.sweep(deadline - self.clock.monotonic())  # what a late caller has put in between
         self.worker.stop(deadline - self.clock.monotonic())
         self._count_stranded()
         for outlet in self.outlets:
-            outlet.hasten(deadline)
+            outlet.finish(deadline)
         for outlet in self.outlets:
             outlet.close(deadline)
+        last = max(deadline, self.clock.monotonic() + _GRACE)
         for outlet in self.outlets:
-            outlet.join(deadline)
+            outlet.join(last)
 
     def _count_stranded(self) -> None:
         stranded = self.ledger.queued.value()

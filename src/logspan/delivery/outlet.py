@@ -11,8 +11,9 @@ from opentelemetry.sdk._logs.export import LogRecordExporter
 
 from logspan.clock import Clock, Latch
 from logspan.context import mark_pipeline_thread
-from logspan.delivery.attempt import EXPORTER_ERROR, Batch, attempt
-from logspan.delivery.retry import Retry, RetryPolicy
+from logspan.delivery.attempt import EXPORTER_ERROR, attempt
+from logspan.delivery.batch import Batch
+from logspan.delivery.retry import Retry, RetryPolicy, honoured
 from logspan.delivery.sending_queue import SendingQueue, SendingQueueConfig
 from logspan.ledger import ExporterLedger
 from logspan.notices import Notices
@@ -69,34 +70,35 @@ class Outlet:
         if was_empty or self._queue.full_batch:
             self._work.ring()
 
-    def drain(self, deadline: float) -> bool:
-        """Wait until all that is queued now has been settled; False when `deadline` (monotonic seconds) came first.
+    def hurry(self) -> int:
+        """Send all that is queued now without delay; returns the position to `wait_for`.
 
         A batch that waits for its next attempt is tried at once, unless the peer itself has named a later time.
         """
-        position = self._hurry_to = self._queue.position
-        self._work.ring()
-        self._hurry.ring()
+        self._hurry_to = self._queue.position
+        self._ring()
+        return self._hurry_to
+
+    def wait_for(self, position: int, deadline: float) -> bool:
+        """Wait until all up to a position is settled; False when `deadline` (monotonic seconds) came first."""
         return self._queue.wait_settled(position, deadline)
 
-    def hasten(self, deadline: float) -> None:
-        """Say that there is time until `deadline` (monotonic seconds) and no longer; does not wait."""
+    def finish(self, deadline: float) -> None:
+        """Nothing more will be put: send what is there, until `deadline` (monotonic seconds), and end. No waiting."""
         self._deadline = deadline
-        self._work.ring()
-        self._hurry.ring()
+        self._ring()
 
     def close(self, deadline: float) -> None:
-        """Drain until `deadline`, then stop: what is left is given up, counted as `shutdown_timeout`."""
-        self.hasten(deadline)
-        self.drain(deadline)
+        """Wait until all is settled; what is left at `deadline` is given up, counted as `shutdown_timeout`."""
+        self.wait_for(self._queue.position, deadline)
         self._deadline = min(deadline, self._clock.monotonic())
-        left = len(self._queue.take_all())
-        current = self._current
-        if current is not None and current.settle():
-            left += len(current)
+        left = self._queue.abandon()
         if left:
             self._count_dropped("shutdown_timeout", left)
             self._queue.settle(left)
+        self._ring()
+
+    def _ring(self) -> None:
         self._work.ring()
         self._hurry.ring()
 
@@ -106,8 +108,11 @@ class Outlet:
 
     def reset_after_fork(self) -> None:
         """Begin anew in a forked child: the queue and the connections are the parent's."""
-        if isinstance(self.exporter, DeliveringExporter):
-            self.exporter.reset_after_fork()
+        try:
+            if isinstance(self.exporter, DeliveringExporter):
+                self.exporter.reset_after_fork()
+        except Exception as error:
+            self._notices.say(f"{self.name}:fork", f"{self.name}: reset after a fork failed: {type(error).__name__}")
         self._begin()
 
     @property
@@ -128,24 +133,23 @@ class Outlet:
             self._shut_exporter_down()
 
     def _done(self) -> bool:
-        return self._closing() and not self._queue
+        return self._deadline is not None and not self._queue
 
-    def _closing(self) -> bool:
+    def _too_late(self) -> bool:
         return self._deadline is not None and self._clock.monotonic() >= self._deadline
+
+    def _hurried(self) -> bool:
+        return self._deadline is not None or self._queue.settled < self._hurry_to
 
     def _turn(self) -> None:
         if not self._queue:
             self._clock.wait(self._work, _IDLE)
             return
-        if not self._ripe():
+        if not (self._hurried() or self._queue.full_batch):
             self._clock.wait(self._work, self._config.schedule_delay)
-        self._current = Batch(self._queue.take_batch())
+        self._current = self._queue.take_batch()
         self._send(self._current)
         self._current = None
-
-    def _ripe(self) -> bool:
-        hurried = self._deadline is not None or self._queue.settled < self._hurry_to
-        return hurried or self._queue.full_batch
 
     def _send(self, batch: Batch) -> None:
         retry = Retry(self._retry, self._clock)
@@ -159,7 +163,7 @@ class Outlet:
             if delay is None:
                 self._give_up(batch, outcome.reason)
             else:
-                self._back_off(delay, outcome.retry_after or 0)
+                self._back_off(delay, honoured(outcome.retry_after))
 
     def _timeout(self) -> float | None:
         return None if self._deadline is None else max(self._deadline - self._clock.monotonic(), _LEAST_TIMEOUT)
@@ -168,8 +172,8 @@ class Outlet:
         """Wait `delay` seconds, or only `least` when a flush or the shutdown is in a hurry."""
         now = self._clock.monotonic()
         until, earliest = now + delay, now + least
-        while now < until and not self._closing():
-            if self._clock.wait(self._hurry, until - now):
+        while now < until and not self._too_late():
+            if self._clock.wait(self._hurry, until - now) and self._hurried():
                 until = min(until, earliest)
             now = self._clock.monotonic()
 
@@ -197,8 +201,8 @@ class Outlet:
 
     def _count_delivered(self, outcome: Delivered, size: int) -> None:
         self.trouble = None
-        rejected = min(outcome.rejected, size)
-        unencodable = min(outcome.unencodable, size - rejected)
+        rejected = max(min(outcome.rejected, size), 0)
+        unencodable = max(min(outcome.unencodable, size - rejected), 0)
         self._ledger.delivered.add(size - rejected - unencodable)
         self._ledger.in_flight.leave(size - unencodable)
         if rejected or outcome.message:

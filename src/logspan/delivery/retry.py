@@ -20,6 +20,10 @@ class RetryPolicy:
     max_elapsed_time: float = 300.0
 
 
+MOST_RETRY_AFTER = 120.0
+"""Seconds that a peer's `Retry-After` is honoured for at most; one that asks for years must not stop delivery."""
+
+
 class Retry:
     """The delays of one batch, counted from its first attempt."""
 
@@ -36,15 +40,21 @@ class Retry:
         time that is left, for there will be no later.
         """
         now = self._clock.monotonic()
+        least = honoured(retry_after)
         if deadline is not None:
             remaining = deadline - now
-            delay = max(remaining / 5, 0.05, retry_after or 0)
+            delay = max(remaining / 5, 0.05, least)
             return delay if delay < remaining else None
         policy = self._policy
         spread = policy.randomization_factor * self._interval
-        delay = max(self._interval + random.uniform(-spread, spread), retry_after or 0)  # noqa: S311 - jitter
+        delay = max(self._interval + random.uniform(-spread, spread), least)  # noqa: S311 - jitter
         self._interval = min(self._interval * policy.multiplier, policy.max_interval)
         elapsed = now + delay - self._started
         if not policy.enabled or (policy.max_elapsed_time > 0 and elapsed > policy.max_elapsed_time):
             return None
         return delay
+
+
+def honoured(retry_after: float | None) -> float:
+    """The least delay that a peer has asked for, in seconds: 0 when it asked for none, or for nonsense."""
+    return min(retry_after, MOST_RETRY_AFTER) if retry_after is not None and retry_after > 0 else 0.0

@@ -11,6 +11,7 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 
 from logspan.clock import Clock
 from logspan.delivery.admission import Overflow
+from logspan.delivery.batch import Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class SendingQueue:
         self._config = config
         self._clock = clock
         self._records: deque[ReadableLogRecord] = deque()
+        self._current: Batch | None = None
         self._changed = threading.Condition()
         self.position = 0
         self.settled = 0
@@ -61,17 +63,20 @@ class SendingQueue:
         self.position += len(fitting)
         return len(records) - len(fitting)
 
-    def take_batch(self) -> list[ReadableLogRecord]:
-        """The oldest records, a batch at most."""
+    def take_batch(self) -> Batch:
+        """The oldest records, a batch at most; who settles it says so with `settle`."""
         with self._changed:
             size = min(len(self._records), self._config.max_export_batch_size)
-            return [self._records.popleft() for _ in range(size)]
+            self._current = Batch([self._records.popleft() for _ in range(size)])
+            return self._current
 
-    def take_all(self) -> list[ReadableLogRecord]:
-        """Everything that is left."""
+    def abandon(self) -> int:
+        """Give up all that is not settled, the batch that is being sent included; how many records those are."""
         with self._changed:
-            left = list(self._records)
+            left = len(self._records)
             self._records.clear()
+            if self._current is not None and self._current.settle():
+                left += len(self._current)
             return left
 
     def settle(self, number: int) -> None:

@@ -11,6 +11,7 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from logspan.clock import Clock, Latch
 from logspan.context import mark_pipeline_thread
 from logspan.delivery.admission import Admission
+from logspan.delivery.batch import Batch
 from logspan.delivery.intake import Intake
 from logspan.delivery.outlet import Outlet
 from logspan.ledger import Ledger
@@ -59,6 +60,7 @@ class DeliveryWorker:
         self._idle = False
         self._stopped = False
         self._sweeps: deque[threading.Event] = deque()
+        self._current = Batch([])
         self._thread = threading.Thread(target=self._run, name="logspan-delivery", daemon=True)
         self._thread.start()
 
@@ -73,13 +75,15 @@ class DeliveryWorker:
         done = threading.Event()
         self._sweeps.append(done)
         self._latch.ring()
-        return done.wait(max(timeout, 0))
+        return done.wait(min(max(timeout, 0), threading.TIMEOUT_MAX))
 
     def stop(self, timeout: float) -> None:
-        """End the thread, after what it is at."""
+        """End the thread. A slice of records that it does not finish within `timeout` seconds is taken from it."""
         self._stopped = True
         self._latch.ring()
-        self._thread.join(max(timeout, 0))
+        self._thread.join(min(max(timeout, 0), threading.TIMEOUT_MAX))
+        if self._thread.is_alive() and not self._current.settle():
+            self._thread.join(_IDLE)  # it is past the processors: what is left to do never waits
 
     @property
     def alive(self) -> bool:
@@ -93,21 +97,27 @@ class DeliveryWorker:
                 worked = self._turn()
                 self._rest(worked=worked)
             except BaseException as error:
-                self._ledger.processor_errors.add("delivery")
-                self._notices.say("delivery", f"delivery worker: {type(error).__name__}")
+                self._give_up(error)
                 self._clock.wait(self._latch, self._schedule_delay)
 
     def _turn(self) -> bool:
-        """Move everything that is there now; whether there was anything."""
+        """Move everything that is there now, and no more, or a flush would never end; whether there was anything."""
         asked = len(self._sweeps)
-        worked = False
+        worked = left = self._look()
+        while left > 0 and not self._stopped and (records := self._intake.take(min(left, _SLICE))):
+            self._hand_over(Batch(records))
+            left -= len(records)
+            self._look()
+        if not self._stopped:
+            for _ in range(asked):
+                self._sweeps.popleft().set()
+        return worked > 0
+
+    def _look(self) -> int:
+        """Have all that was emitted in the intake, where the oldest can give way to newer ones; how many these are."""
         self._pull()
-        while records := self._intake.take(_SLICE):
-            self._hand_over(records)
-            worked = True
-        for _ in range(asked):
-            self._sweeps.popleft().set()
-        return worked
+        self._admission.repay()
+        return len(self._intake)
 
     def _rest(self, *, worked: bool) -> None:
         """Short while there is work. Before a long rest, one more look: a caller that saw us busy did not ring."""
@@ -120,26 +130,42 @@ class DeliveryWorker:
             self._clock.wait(self._latch, _IDLE)
         self._idle = False
 
-    def _hand_over(self, records: Sequence[ReadableLogRecord]) -> None:
+    def _hand_over(self, batch: Batch) -> None:
+        self._current = batch
+        if self._stopped:
+            return
         ready: list[ReadableLogRecord] = []
-        try:
-            ready = [record for record in records if self._process(record)]
-            for outlet in self._outlets:
-                outlet.put(ready)
-            self._ledger.fanned_out.add(len(ready))
-        finally:
-            self._admission.release(len(records))
+        failed: list[str] = []
+        for record in batch.records:
+            failure = self._process(record)
+            failed.append(failure) if failure else ready.append(record)
+        if batch.settle():  # else a shutdown did not wait for it, and has counted it
+            self._fan_out(ready)
+            for name in failed:
+                self._ledger.dropped.add(f"{name}_failed")
+            self._admission.release(len(batch))
 
-    def _process(self, readable: ReadableLogRecord) -> bool:
-        """Redact and limit; a record on which one of them fails is dropped, never sent as it is."""
+    def _fan_out(self, records: Sequence[ReadableLogRecord]) -> None:
+        self._ledger.fanned_out.add(len(records))
+        for outlet in self._outlets:
+            outlet.put(records)
+
+    def _give_up(self, error: BaseException) -> None:
+        """Whatever went wrong, the records at hand are counted and their places are free again."""
+        self._ledger.processor_errors.add("delivery")
+        self._notices.say("delivery", f"delivery worker: {type(error).__name__}")
+        if self._current.settle():
+            self._ledger.dropped.add("worker_error", len(self._current))
+            self._admission.release(len(self._current))
+
+    def _process(self, readable: ReadableLogRecord) -> str:
+        """Redact and limit. A record on which one of them fails is never sent as it is: the name of that one, or ""."""
         for name, process in self._processors:
             try:
                 process(readable.log_record)  # type: ignore[arg-type]  # the root processor lets nothing else in
             except BaseException as error:
                 self._ledger.processor_errors.add(name)
-                self._ledger.dropped.add(f"{name}_failed")
-                self._notices.say(
-                    f"processor:{name}", f"{name} failed on a record, which is dropped: {type(error).__name__}"
-                )
-                return False
-        return True
+                text = f"{name} failed on a record, which is dropped: {type(error).__name__}"
+                self._notices.say(f"processor:{name}", text)
+                return name
+        return ""

@@ -1,0 +1,31 @@
+"""Records that go a step of the way together, and are counted once."""
+
+from __future__ import annotations
+
+from opentelemetry.sdk._logs import ReadableLogRecord
+
+
+class Batch:
+    """Records on their way. Settled once: by what came of them, or by a shutdown that waits no longer."""
+
+    __slots__ = ("_unsettled", "records")
+
+    def __init__(self, records: list[ReadableLogRecord]) -> None:
+        self.records = records
+        self._unsettled = [None]
+
+    def settle(self) -> bool:
+        """Whether the caller is the first to settle it, and so the one to count it. One uninterruptible step."""
+        try:
+            self._unsettled.pop()
+        except IndexError:
+            return False
+        return True
+
+    @property
+    def settled(self) -> bool:
+        """Whether somebody has counted it already."""
+        return not self._unsettled
+
+    def __len__(self) -> int:
+        return len(self.records)

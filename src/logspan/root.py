@@ -1,0 +1,156 @@
+"""The one processor of a pipeline's provider: it owns the order of the stages on the caller's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from opentelemetry._logs import SeverityNumber
+from opentelemetry.context import Context
+from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from logspan.context import inside_pipeline
+from logspan.delivery.admission import Admission
+from logspan.ledger import Ledger, Tally
+from logspan.notices import Notices
+from logspan.record import Record
+
+Decider = Callable[[Record], bool]
+Enricher = Callable[[Record], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What runs on the caller's thread, each part with its name: `deciders` keep or drop, `enrichers` add."""
+
+    filters: Sequence[tuple[str, Decider]] = ()
+    samplers: Sequence[tuple[str, Decider]] = ()
+    enrichers: Sequence[tuple[str, Enricher]] = ()
+
+
+class RootProcessor(LogRecordProcessor):
+    """The only processor of the pipeline's provider: filter, sample, enrich, admit, then the SDK's batch processor.
+
+    A stage that raises is counted and skipped: the record goes on without it. Nothing reaches the caller.
+    """
+
+    def __init__(
+        self, stages: Stages, admission: Admission, batch: LogRecordProcessor, ledger: Ledger, notices: Notices
+    ) -> None:
+        self._stages = stages
+        self._admission = admission
+        self._batch = batch
+        self._ledger = ledger
+        self._notices = notices
+        self.resource = Resource.get_empty()
+        self.closed = False
+        self.sealed = False
+        """Closed lets in the calls that were inside already; sealed, a second later, does not."""
+        self.wake: Callable[[], object] = _nothing
+        self.flush: Callable[[float], bool] = _nothing_to_flush
+        self.close: Callable[[], object] = _nothing
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        """Take one record, from any thread; counted in at the start and out at the end."""
+        if inside_pipeline():
+            self._ledger.suppressed_self_logs.one()
+            return
+        self._ledger.emitted.one()
+        try:
+            record = self._staged(log_record)
+            if record is not None and self._admission.admit():
+                self._enqueue(record)
+        except Exception as error:
+            self._lose(error)
+        finally:
+            self._ledger.settled.one()
+
+    def _staged(self, log_record: ReadWriteLogRecord) -> Record | None:
+        """The record as the stages leave it; None when it has to go, which is counted."""
+        if self.closed:
+            self._ledger.dropped.add("after_shutdown")
+            return None
+        record = log_record if type(log_record) is Record else Record.from_sdk(log_record)
+        try:
+            kept = self._run_stages(record)
+        except BaseException:  # Ctrl-C in a stage: it is the caller's, and the record goes with it
+            self._ledger.dropped.add("interrupted")
+            raise
+        if kept and self.sealed:
+            self._ledger.dropped.add("after_shutdown")
+            return None
+        record.resource = self.resource
+        return record if kept else None
+
+    def _run_stages(self, record: Record) -> bool:
+        stages, ledger = self._stages, self._ledger
+        if not self._keeps(record, stages.filters, ledger.filtered):
+            return False
+        if not self._keeps(record, stages.samplers, ledger.sampled_out):
+            return False
+        for name, enrich in stages.enrichers:
+            try:
+                enrich(record)
+            except Exception as error:
+                self._stage_failed(name, error)
+        return True
+
+    def _keeps(self, record: Record, deciders: Sequence[tuple[str, Decider]], dropped: Tally) -> bool:
+        for name, keeps in deciders:
+            try:
+                if keeps(record):
+                    continue
+            except Exception as error:
+                self._stage_failed(name, error)
+                continue
+            dropped.one()
+            return False
+        return True
+
+    def _enqueue(self, record: Record) -> None:
+        """Hand it to the SDK's queue. A Ctrl-C in there leaves it counted as queued, until the shutdown settles it."""
+        try:
+            self._batch.on_emit(record)
+        except Exception:
+            self._admission.release(1)
+            raise
+        self.wake()
+
+    def _lose(self, error: Exception) -> None:
+        self._ledger.dropped.add("pipeline_error")
+        self._notices.say("pipeline", f"a record could not be taken: {type(error).__name__}")
+
+    def _stage_failed(self, name: str, error: Exception) -> None:
+        self._ledger.processor_errors.add(name)
+        self._notices.say(f"stage:{name}", f"{name} failed and was skipped for a record: {type(error).__name__}")
+
+    def enabled(
+        self,
+        *,
+        context: Context | None = None,
+        instrumentation_scope: InstrumentationScope | None = None,
+        severity_number: SeverityNumber | None = None,
+        event_name: str | None = None,
+    ) -> bool:
+        """Whether a record would be taken at all; the filters look at it when it comes."""
+        del context, instrumentation_scope, severity_number, event_name
+        return not self.closed
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Flush the whole pipeline, as whoever calls this on the provider expects."""
+        return self.flush(timeout_millis / 1000)
+
+    def shutdown(self) -> None:
+        """Shut the whole pipeline down, within its own time."""
+        self.close()
+
+
+def _nothing() -> None:
+    """Until the pipeline is put together."""
+
+
+def _nothing_to_flush(timeout: float) -> bool:
+    del timeout
+    return True
