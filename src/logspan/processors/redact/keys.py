@@ -53,7 +53,9 @@ class KeyRules:
     def __init__(
         self, blocked_keys: Iterable[str] = (), allowed_keys: Iterable[str] = (), patterns: Iterable[str] = ()
     ) -> None:
-        secrets = (*_SECRETS, *(_words(key) for key in blocked_keys))
+        blocked = tuple(blocked_keys)
+        secrets = (*_SECRETS, *(_words(key) for key in blocked))
+        self._blocked = frozenset(key.casefold() for key in blocked)
         self._secrets = frozenset(words for words in secrets if words)
         self._longest = max(len(words) for words in self._secrets)
         self._allowed = frozenset(key.lower() for key in allowed_keys)
@@ -81,7 +83,7 @@ class KeyRules:
         for length in range(min(self._longest, len(words)), 0, -1):
             if words[-length:] in self._secrets:
                 return "-".join(words[-length:])
-        return None
+        return "blocked-key" if key.casefold() in self._blocked else None  # in letters other than ASCII
 
 
 def _words(key: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from opentelemetry.util.types import AnyValue
 from logspan.processors.redact.keys import KeyRules
 from logspan.processors.redact.patterns import TEXT_RULES, marker_of
 from logspan.record import Record
-from logspan.values import clean_attributes
+from logspan.values import clean_attributes, clean_value
 
 if TYPE_CHECKING:
     from logspan.settings import RedactionSettings
@@ -68,7 +68,9 @@ class Redactor:
             return [self._value(item) for item in value]
         if isinstance(value, bytes):
             return self._bytes(value)
-        return value
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        return self._value(clean_value(value))  # put there after the capture
 
     def _bytes(self, value: bytes) -> bytes:
         text = value.decode("latin-1")
