@@ -23,7 +23,7 @@ class Sink:
     """A real provider of the SDK, and the records that came through it."""
 
     def __init__(self) -> None:
-        self._exporter = InMemoryLogRecordExporter()
+        self._exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # the SDK's
         self.provider = LoggerProvider(
             resource=Resource.get_empty(), shutdown_on_exit=False, meter_provider=NoOpMeterProvider()
         )
@@ -50,6 +50,7 @@ class Sink:
 
 @pytest.fixture
 def sink() -> Sink:
+    """A sink of its own for each test."""
     return Sink()
 
 
@@ -65,6 +66,7 @@ Install = Callable[..., ProcessSources]
 
 
 def wishes(*names: str, console: bool = False, level: int = logging.INFO, servers: bool = True) -> Wishes:
+    """The wishes of a pipeline for the named sources (default: all)."""
     return Wishes(
         names=frozenset(names or ORDER),
         stdlib="logging" in (names or ORDER),

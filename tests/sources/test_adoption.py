@@ -6,7 +6,7 @@ import logging.config
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import uvicorn
@@ -19,6 +19,7 @@ ROOT = logging.getLogger()
 
 
 def ours(logger: logging.Logger = ROOT) -> int:
+    """How many handlers of ours a logger has."""
     return sum(isinstance(handler, LogspanHandler) for handler in logger.handlers)
 
 
@@ -56,15 +57,18 @@ args=(sys.stderr,)
 
 
 def by_dict_config(folder: Path) -> None:
+    """As most applications."""
     logging.config.dictConfig(DICT_CONFIG)
 
 
 def by_file_config(folder: Path) -> None:
+    """As alembic."""
     (folder / "logging.ini").write_text(FILE_CONFIG)
     logging.config.fileConfig(folder / "logging.ini", disable_existing_loggers=False)
 
 
 def by_basic_config(folder: Path) -> None:
+    """As scripts."""
     logging.basicConfig(level=logging.DEBUG, force=True)
 
 
@@ -73,7 +77,11 @@ CONFIGURATIONS = pytest.mark.parametrize("configure", [by_dict_config, by_file_c
 
 @CONFIGURATIONS
 def test_configured_after(
-    install: Install, routed: Sink, configure: Callable[[Path], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    install: Install,
+    routed: Sink,
+    configure: Callable[[Path], None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The application's configuration after us neither removes nor doubles our handler, and its level counts."""
     install(console=True)
@@ -87,7 +95,11 @@ def test_configured_after(
 
 @CONFIGURATIONS
 def test_configured_before(
-    install: Install, routed: Sink, configure: Callable[[Path], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    install: Install,
+    routed: Sink,
+    configure: Callable[[Path], None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """So does its configuration before us."""
     configure(tmp_path)
@@ -99,7 +111,11 @@ def test_configured_before(
 
 @CONFIGURATIONS
 def test_console_comes_back(
-    install: Install, routed: Sink, configure: Callable[[Path], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    install: Install,
+    routed: Sink,
+    configure: Callable[[Path], None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Uninstalling gives the application the console that it configured while we were there, once."""
     sources = install(console=True)
@@ -165,7 +181,7 @@ def test_other_handlers_stay(install: Install, routed: Sink, tmp_path: Path) -> 
 
 
 def test_caplog_works(install: Install, routed: Sink, caplog: pytest.LogCaptureFixture) -> None:
-    """pytest's caplog sees what it saw before."""
+    """The caplog of pytest sees what it saw before."""
     install(console=True)
     with caplog.at_level(logging.INFO):
         logging.getLogger("shop").info("m")
@@ -179,7 +195,7 @@ def test_sentry_stays(install: Install, routed: Sink) -> None:
     from sentry_sdk.integrations.logging import EventHandler
 
     class Kept(EventHandler):
-        seen: list[str] = []
+        seen: ClassVar[list[str]] = []
 
         def emit(self, record: logging.LogRecord) -> Any:
             self.seen.append(record.getMessage())
@@ -199,7 +215,8 @@ def test_sentry_sdk(run: Callable[[str], Ran]) -> None:
     ran = run("""
         import sentry_sdk
         events = []
-        sentry_sdk.init(dsn="http://key@127.0.0.1:1/1", before_send=lambda event, hint: events.append(event["logentry"]["message"]))
+        keep = lambda event, hint: events.append(event["logentry"]["message"])
+        sentry_sdk.init(dsn="http://key@127.0.0.1:1/1", before_send=keep)
         start()
         logging.getLogger("shop").error("m")
         sentry_sdk.flush(0)
@@ -235,7 +252,7 @@ def test_python_list_interface(install: Install, routed: Sink) -> None:
 
 
 def test_assignment_is_taken_up_again(install: Install, routed: Sink) -> None:
-    """A list that was assigned to `logger.handlers` is adopted by `reassert`, and the earlier one is not lost track of."""
+    """A list that was assigned to `logger.handlers` is adopted by `reassert`, once."""
     sources = install(console=True)
     handlers = list(ROOT.handlers)
     ROOT.handlers = [*handlers, logging.StreamHandler(sys.stderr)]
@@ -289,7 +306,7 @@ async def _app(scope: Any, receive: Any, send: Any) -> None:
 def test_uvicorn(
     install: Install, routed: Sink, capsys: pytest.CaptureFixture[str], *, before: bool, console: bool
 ) -> None:
-    """uvicorn's loggers, configured before or after us by the real thing, are recorded once each and printed once."""
+    """The loggers of uvicorn, configured before or after us by the real thing, are recorded and printed once."""
     if before:
         uvicorn.Config(_app)
     sources = install(console=console)
@@ -302,6 +319,33 @@ def test_uvicorn(
     assert sorted(routed.scopes()) == sorted(SERVERS)
     printed = "".join(capsys.readouterr())
     assert printed.count("127.0.0.1:1") == (0 if console else len(SERVERS))
+
+
+@pytest.mark.parametrize("console", [True, False])
+def test_uvicorn_serves(run: Callable[[str], Ran], *, console: bool) -> None:
+    """A real server's start, access line and end are recorded once each, whoever writes the console."""
+    ran = run(f"""
+        import socket, threading, urllib.request, uvicorn
+        async def app(scope, receive, send):
+            await send({{"type": "http.response.start", "status": 200, "headers": []}})
+            await send({{"type": "http.response.body", "body": b""}})
+        start(console={console})
+        listener = socket.create_server(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off"))
+        def ask():
+            url = "http://127.0.0.1:%d/a?token=b" % listener.getsockname()[1]
+            urllib.request.build_opener(urllib.request.ProxyHandler({{}})).open(url).read()
+            server.should_exit = True
+        threading.Thread(target=ask).start()
+        server.run(sockets=[listener])
+        report()
+        """)
+    scopes = [record["scope"] for record in ran.records]
+    assert scopes.count("uvicorn.access") == 1
+    assert scopes.count("uvicorn.error") == len(scopes) - 1 == len(set(ran.bodies)) - 1
+    (access,) = [record["attributes"] for record in ran.records if record["scope"] == "uvicorn.access"]
+    assert (access["url.path"], access["http.response.status_code"]) == ("/a", 200)
+    assert (ran.stdout + ran.stderr).count("GET /a") == (0 if console else 1)
 
 
 def test_uvicorn_access_off_stays_off(install: Install, routed: Sink) -> None:
@@ -326,7 +370,7 @@ def test_uvicorn_console_comes_back(install: Install, capsys: pytest.CaptureFixt
 
 
 def test_gunicorn(run: Callable[[str], Ran]) -> None:
-    """gunicorn's real logger, set up before or after us, is recorded once and printed by us only."""
+    """The real logger of gunicorn, set up before or after us, is recorded once and printed by us only."""
     pytest.importorskip("gunicorn")
     ran = run("""
         from gunicorn.config import Config
@@ -357,9 +401,7 @@ def test_silenced_server_logger_stays_silent(install: Install, routed: Sink) -> 
     assert routed.bodies == []
 
 
-def test_logger_with_its_own_console(
-    install: Install, routed: Sink, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_logger_with_its_own_console(install: Install, routed: Sink, capsys: pytest.CaptureFixture[str]) -> None:
     """What a logger writes to the console by itself, passing nothing on, is recorded and not printed twice."""
     logger = logging.getLogger("shop")
     logger.addHandler(logging.StreamHandler(sys.stderr))
@@ -421,7 +463,9 @@ from opentelemetry.instrumentation.logging import LoggingInstrumentor
 """
 
 
-@pytest.mark.parametrize("order", ["LoggingInstrumentor().instrument(); start()", "start(); LoggingInstrumentor().instrument()"])
+@pytest.mark.parametrize(
+    "order", ["LoggingInstrumentor().instrument(); start()", "start(); LoggingInstrumentor().instrument()"]
+)
 def test_stock_instrumentation(run: Callable[[str], Ran], order: str) -> None:
     """The stock handler is set aside while we are there, and works again afterwards; its own undoing works too."""
     pytest.importorskip("opentelemetry.instrumentation.logging")

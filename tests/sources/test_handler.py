@@ -19,6 +19,7 @@ from tests.sources.conftest import Sink
 
 @pytest.fixture
 def handler(sink: Sink, logger: logging.Logger) -> LogspanHandler:
+    """The handler, on a logger of its own."""
     made = LogspanHandler(sink.provider)
     logger.addHandler(made)
     return made
@@ -217,11 +218,11 @@ def test_record_from_elsewhere(sink: Sink, logger: logging.Logger) -> None:
     logger.handle(pickle.loads(pickle.dumps(waiting.get())))
     assert str(sink.only.body).startswith("m a")
     assert sink.only.attributes["mine"] == 1
-    assert "ValueError: x" in f"{sink.only.body}{sink.only.attributes.get('exception.stacktrace')}"
+    assert "ValueError: x" in str((sink.only.body, sink.only.attributes.get("exception.stacktrace")))
 
 
 def test_uvicorn_access_line(sink: Sink, handler: LogspanHandler) -> None:
-    """uvicorn's access line has a readable body and conventional attributes, without the query."""
+    """The access line of uvicorn has a readable body and conventional attributes, without the query."""
     logger = logging.getLogger("uvicorn.access")
     record = logger.makeRecord(
         logger.name, 20, "f.py", 1, '%s - "%s %s HTTP/%s" %d', ("::1:5000", "GET", "/a?token=b", "1.1", 200), None
@@ -239,7 +240,7 @@ def test_uvicorn_access_line(sink: Sink, handler: LogspanHandler) -> None:
 
 
 def test_gunicorn_access_line(sink: Sink, handler: LogspanHandler) -> None:
-    """gunicorn's access line has conventional attributes, and none of its atoms (headers among them) leaks."""
+    """The access line of gunicorn has conventional attributes, and none of its atoms (headers among them) leaks."""
     logger = logging.getLogger("gunicorn.access")
     atoms = {"h": "10.0.0.9", "m": "POST", "U": "/pay", "q": "token=b", "s": "201", "{authorization}i": "secret"}
     handler.handle(logger.makeRecord(logger.name, 20, "f.py", 1, "%(h)s %(m)s %(U)s %(s)s", (atoms,), None))

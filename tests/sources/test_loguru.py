@@ -14,6 +14,7 @@ from tests.sources.conftest import Install, Ran, Sink
 
 @pytest.fixture(autouse=True)
 def loguru_is_silent() -> Iterator[None]:
+    """No sink but ours, nothing configured."""
     logger.remove()
     yield
     logger.remove()
@@ -43,7 +44,7 @@ def test_message(install: Install, routed: Sink) -> None:
     [("TRACE", SeverityNumber.TRACE), ("SUCCESS", SeverityNumber.INFO4), ("ERROR", SeverityNumber.ERROR)],
 )
 def test_levels(install: Install, routed: Sink, level: str, number: SeverityNumber) -> None:
-    """loguru's levels have their OTel numbers and keep their names."""
+    """The levels of loguru have their OTel numbers and keep their names."""
     install("loguru")
     logger.log(level, "m")
     assert (routed.only.severity_number, routed.only.severity_text) == (number, level)
@@ -140,6 +141,7 @@ class PropagateHandler(logging.Handler):
 
 @pytest.fixture
 def intercept() -> Iterator[InterceptHandler]:
+    """An intercepting handler; the root logger has its own handlers back afterwards."""
     handler = InterceptHandler()
     root, handlers = logging.getLogger(), list(logging.getLogger().handlers)
     yield handler
@@ -213,7 +215,7 @@ def test_propagated_without_our_sink(install: Install, routed: Sink) -> None:
 
 
 def test_default_handler(run: Callable[[str], Ran]) -> None:
-    """loguru's own first handler is silent while our console is on, writes again afterwards, and `remove(0)` works."""
+    """The first handler, loguru's own, is silent while our console is on and writes again afterwards."""
     ran = run("""
         from loguru import logger
         logger.info("before")

@@ -15,6 +15,7 @@ from tests.sources.conftest import Install, Ran, Sink
 
 @pytest.fixture(autouse=True)
 def structlog_is_put_back() -> Iterator[None]:
+    """Each test begins with no configuration."""
     structlog.reset_defaults()
     yield
     structlog.reset_defaults()
@@ -32,6 +33,7 @@ SHARED: list[Any] = [
 
 
 def to_stdlib(*last: Any) -> None:
+    """A configuration that goes on through `logging`."""
     structlog.configure(
         processors=[*SHARED, *last],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -40,6 +42,7 @@ def to_stdlib(*last: Any) -> None:
 
 
 def to_print(*last: Any, cache: bool = False) -> None:
+    """A configuration that prints."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -54,7 +57,7 @@ def to_print(*last: Any, cache: bool = False) -> None:
 
 
 def defaults() -> None:
-    """structlog as it comes."""
+    """What structlog does by itself."""
 
 
 JSON = structlog.processors.JSONRenderer(default=str)
@@ -65,7 +68,9 @@ CONFIGURATIONS: dict[str, Callable[[], None]] = {
     "print, dict tracebacks": lambda: to_print(structlog.processors.dict_tracebacks, JSON),
     "print, cached": lambda: to_print(structlog.processors.format_exc_info, JSON, cache=True),
     "stdlib, json": lambda: to_stdlib(structlog.processors.format_exc_info, JSON),
-    "stdlib, key value": lambda: to_stdlib(structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()),
+    "stdlib, key value": lambda: to_stdlib(
+        structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()
+    ),
     "stdlib, formatter": lambda: to_stdlib(structlog.stdlib.ProcessorFormatter.wrap_for_formatter),
     "stdlib, kwargs": lambda: to_stdlib(structlog.stdlib.render_to_log_kwargs),
     "stdlib, args and kwargs": lambda: to_stdlib(structlog.stdlib.render_to_log_args_and_kwargs),
@@ -77,9 +82,7 @@ def _own(attributes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_every_configuration(
-    install: Install, routed: Sink, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
+def test_every_configuration(install: Install, routed: Sink, capsys: pytest.CaptureFixture[str], name: str) -> None:
     """R1.4: an event comes once, with its message, level, bound values, context and exception, and is not printed."""
     CONFIGURATIONS[name]()
     install(console=True)
@@ -201,7 +204,7 @@ def test_tuple_of_processors(install: Install, routed: Sink) -> None:
 
 
 def test_capture_logs_works(install: Install, routed: Sink) -> None:
-    """structlog's own test helper captures as before, and we are back after it."""
+    """The test helper of structlog captures as before, and we are back after it."""
     install(console=True)
     with structlog.testing.capture_logs() as captured:
         structlog.get_logger().info("m")
