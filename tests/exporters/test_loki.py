@@ -7,7 +7,7 @@ import pytest
 from logspan.errors import SettingsError
 from logspan.exporters.loki import LokiExporter
 from logspan.outcome import Delivered, Outcome, Rejected, Retryable
-from logspan.testing import OtlpSink, Reply, check_exporter_contract
+from logspan.testing import OtlpSink, Reply, Request, check_exporter_contract
 from logspan.testing.contract import sample_batch
 
 
@@ -16,7 +16,7 @@ def deliver_once(sink: OtlpSink, reply: Reply) -> Outcome:
     sink.reply_with(reply)
     exporter = LokiExporter(sink.endpoint)
     try:
-        return exporter.deliver(sample_batch())
+        return exporter.deliver(sample_batch()[:1])
     finally:
         exporter.shutdown()
 
@@ -76,3 +76,35 @@ def test_a_tenant_cannot_break_out(sink: OtlpSink) -> None:
     """CR/LF in a tenant id would be a header of somebody else's."""
     with pytest.raises(SettingsError):
         LokiExporter(sink.endpoint, tenant_id="a\r\nX-Scope-OrgID: b")
+
+
+def one_bad(request: Request) -> Reply | None:
+    """As Loki does: one name that it cannot use, and it takes nothing."""
+    return Reply(400, {}, b"") if any(record.body == "bad" for record in request.records()) else None
+
+
+def test_one_record_that_is_refused_does_not_take_the_others_along() -> None:
+    """400 for one of 500: 499 are taken, one is counted."""
+    batch = sample_batch()[:1] * 500
+    bad = sample_batch()[0]
+    bad.log_record.body = "bad"
+    batch[123] = bad
+    with OtlpSink(decide=one_bad) as sink:
+        exporter = LokiExporter(sink.endpoint)
+        assert exporter.deliver(batch) == Delivered(rejected=1, message="400")
+        exporter.shutdown()
+        assert len(sink.records()) == 499
+
+
+@pytest.mark.parametrize(
+    ("key", "sent"), [("", "key"), ("\u65e5\u672c", "key_65e5_672c"), ("a\u65e5", "a\u65e5"), ("-", "key_2d")]
+)
+def test_a_name_that_loki_cannot_use_is_spelled_out(sink: OtlpSink, key: str, sent: str) -> None:
+    """Loki refuses the whole request for it; what other exporters see is not changed."""
+    record = sample_batch()[0]
+    record.log_record.attributes = {key: 1, "ok": 2}
+    exporter = LokiExporter(sink.endpoint)
+    assert exporter.deliver([record]) == Delivered()
+    exporter.shutdown()
+    assert sink.records()[0].attributes == {sent: 1, "ok": 2}
+    assert record.log_record.attributes == {key: 1, "ok": 2}

@@ -16,7 +16,7 @@ from opentelemetry.sdk._logs.export import LogRecordExportResult
 from logspan.errors import SettingsError
 from logspan.exporters.otlp_http import OtlpHttpExporter
 from logspan.outcome import Delivered, Outcome, Rejected, Retryable
-from logspan.testing import OtlpSink, Reply, check_exporter_contract
+from logspan.testing import OtlpSink, Reply, Request, check_exporter_contract
 from logspan.testing.contract import hostile_batch, sample_batch
 from logspan.transport import Answer
 from tests.exporters.raw_server import answering, raw_server, read_request
@@ -117,7 +117,10 @@ STATUSES = {
 @pytest.mark.parametrize("status", STATUSES)
 def test_a_status_means_what_otlp_says(sink: OtlpSink, status: int) -> None:
     """429, 502, 503 and 504 may be sent again; every other status but 200 refuses the batch for good."""
-    outcome = deliver_once(sink, Reply(status))
+    sink.reply_with(Reply(status))
+    exporter = OtlpHttpExporter(sink.logs_endpoint)
+    outcome = exporter.deliver(BATCH[:1])
+    exporter.shutdown()
     assert isinstance(outcome, STATUSES[status])
     assert str(status) in (outcome.reason if isinstance(outcome, Retryable) else getattr(outcome, "status", ""))
 
@@ -402,3 +405,44 @@ def test_credentials_of_a_url_become_basic_auth(sink: OtlpSink) -> None:
     exporter.deliver(BATCH)
     exporter.shutdown()
     assert sink.requests()[0].headers["authorization"] == "Basic bWU6cEBzcw=="
+
+
+def too_many(request: Request) -> Reply | None:
+    """413 for more than 10 records."""
+    return Reply(413) if len(request.records()) > 10 else None
+
+
+def test_what_is_too_large_is_sent_in_parts() -> None:
+    """413: the batch is halved until it is taken; every record arrives once."""
+    with OtlpSink(decide=too_many) as sink:
+        exporter = OtlpHttpExporter(sink.logs_endpoint)
+        assert exporter.deliver(BATCH * 20) == Delivered()
+        exporter.shutdown()
+        assert len(sink.records()) == 20 * len(BATCH)
+
+
+def test_one_record_that_is_too_large_is_refused_alone() -> None:
+    """Its neighbours are taken, and exactly it is counted."""
+    with OtlpSink(decide=lambda request: Reply(413) if b"plain" in request.body else None) as sink:
+        exporter = OtlpHttpExporter(sink.logs_endpoint)
+        outcome = exporter.deliver(BATCH[:2] * 20 + BATCH)
+        exporter.shutdown()
+        assert outcome == Delivered(rejected=1, message="413")
+        assert len(sink.records()) == 42
+
+
+def test_the_number_of_parts_is_bounded() -> None:
+    """A receiver that refuses everything is not asked a thousand times for one batch."""
+    with OtlpSink(decide=lambda request: Reply(413)) as sink:
+        exporter = OtlpHttpExporter(sink.logs_endpoint)
+        assert exporter.deliver(BATCH * 200) == Rejected("413")
+        exporter.shutdown()
+        assert len(sink.requests()) < 60
+
+
+def test_a_part_that_may_be_tried_again_makes_the_batch_so(sink: OtlpSink) -> None:
+    """Twice is better than not at all."""
+    sink.reply_with(Reply(413), Reply(200), Reply(503, {"retry-after": "3"}))
+    exporter = OtlpHttpExporter(sink.logs_endpoint)
+    assert exporter.deliver(BATCH) == Retryable("HTTP 503", 3.0)
+    exporter.shutdown()

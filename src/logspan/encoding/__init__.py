@@ -6,8 +6,8 @@ made is left out, its neighbours are not, and the result says how many were left
 (lone surrogates) gets U+FFFD, integers beyond 64 bits become text, what is no OTLP value becomes its `str()`.
 """
 
-from logspan.encoding.groups import Encoded, EncodedLines
+from logspan.encoding.groups import Encoded, EncodedLines, Rename
 from logspan.encoding.otlp_json import encode_logs_json
 from logspan.encoding.protobuf import encode_logs_request
 
-__all__ = ["Encoded", "EncodedLines", "encode_logs_json", "encode_logs_request"]
+__all__ = ["Encoded", "EncodedLines", "Rename", "encode_logs_json", "encode_logs_request"]

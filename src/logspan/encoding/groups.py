@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
@@ -17,6 +17,10 @@ MAX_DEPTH = 30
 
 Part = TypeVar("Part", str, bytes)
 """A finished piece of the encoding."""
+
+
+Rename = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Gives attributes the names that a backend takes; does not change what it is given."""
 
 
 @dataclass(frozen=True, slots=True)

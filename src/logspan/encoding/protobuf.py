@@ -16,7 +16,7 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from logspan.encoding.groups import MAX_DEPTH, Encoded, encode_each, grouped, valid_text
+from logspan.encoding.groups import MAX_DEPTH, Encoded, Rename, encode_each, grouped, valid_text
 from logspan.values import CUT, safe_str
 
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
@@ -26,9 +26,10 @@ _fixed64 = struct.Struct("<cQ").pack
 _fixed32 = struct.Struct("<cI").pack
 
 
-def encode_logs_request(batch: Sequence[ReadableLogRecord]) -> Encoded:
+def encode_logs_request(batch: Sequence[ReadableLogRecord], rename: Rename | None = None) -> Encoded:
     """A batch as one serialised `ExportLogsServiceRequest`; never raises."""
-    pieces, failed, error = encode_each(batch, _record, _resource, _scope)
+    writer = _Writer(rename)
+    pieces, failed, error = encode_each(batch, writer.record, writer.resource, writer.scope)
     parts: list[bytes] = []
     for resource, scopes in grouped(pieces).items():
         inner = [_message(b"\x12", scope + b"".join(records)) for scope, records in scopes.items()]
@@ -136,12 +137,6 @@ def _big_int(value: int) -> str:
         return hex(value)
 
 
-def _attributes(tag: bytes, attributes: Mapping[str, Any] | None) -> bytes:
-    if not attributes:
-        return b""
-    return b"".join([_key_value(tag, key, value, 0) for key, value in attributes.items()])
-
-
 @functools.lru_cache(maxsize=64)
 def _severity(number: int, text: str) -> bytes:
     return (b"\x10" + _varint(number) if number else b"") + _string(b"\x1a", text)
@@ -154,36 +149,49 @@ def _time(tag: bytes, nanoseconds: Any) -> bytes:
     return b""
 
 
-def _record(item: ReadableLogRecord) -> bytes:
-    log = item.log_record
-    number = log.severity_number
-    inner = b"".join(
-        (
-            _time(b"\x09", log.timestamp),
-            _severity(number.value if number is not None else 0, log.severity_text or ""),
-            _message(b"\x2a", _value(log.body, 0)),
-            _attributes(b"\x32", log.attributes),
-            b"\x38" + _size(item.dropped_attributes) if item.dropped_attributes else b"",
-            _fixed32(b"\x45", log.trace_flags) if log.trace_flags else b"",
-            b"\x4a\x10" + log.trace_id.to_bytes(16, "big") if log.trace_id else b"",
-            b"\x52\x08" + log.span_id.to_bytes(8, "big") if log.span_id else b"",
-            _time(b"\x59", log.observed_timestamp),
-            _string(b"\x62", log.event_name) if log.event_name else b"",
+class _Writer:
+    """Writes whole records, resources and scopes."""
+
+    def __init__(self, rename: Rename | None) -> None:
+        self._rename = rename
+
+    def _attributes(self, tag: bytes, attributes: Mapping[str, Any] | None) -> bytes:
+        if not attributes:
+            return b""
+        if self._rename is not None:
+            attributes = self._rename(attributes)
+        return b"".join([_key_value(tag, key, value, 0) for key, value in attributes.items()])
+
+    def record(self, item: ReadableLogRecord) -> bytes:
+        log = item.log_record
+        number = log.severity_number
+        inner = b"".join(
+            (
+                _time(b"\x09", log.timestamp),
+                _severity(number.value if number is not None else 0, log.severity_text or ""),
+                _message(b"\x2a", _value(log.body, 0)),
+                self._attributes(b"\x32", log.attributes),
+                b"\x38" + _size(item.dropped_attributes) if item.dropped_attributes else b"",
+                _fixed32(b"\x45", log.trace_flags) if log.trace_flags else b"",
+                b"\x4a\x10" + log.trace_id.to_bytes(16, "big") if log.trace_id else b"",
+                b"\x52\x08" + log.span_id.to_bytes(8, "big") if log.span_id else b"",
+                _time(b"\x59", log.observed_timestamp),
+                _string(b"\x62", log.event_name) if log.event_name else b"",
+            )
         )
-    )
-    return b"".join((b"\x12", _size(len(inner)), inner))
+        return b"".join((b"\x12", _size(len(inner)), inner))
 
+    def resource(self, resource: Resource | None) -> bytes:
+        """`ResourceLogs.resource` and `.schema_url`: fields may come in any order, so both stand before the scopes."""
+        if resource is None:
+            return b""
+        return _message(b"\x0a", self._attributes(b"\x0a", resource.attributes)) + _string(b"\x1a", resource.schema_url)
 
-def _resource(resource: Resource | None) -> bytes:
-    """`ResourceLogs.resource` and `.schema_url`: fields may come in any order, so both stand before the scopes."""
-    if resource is None:
-        return b""
-    return _message(b"\x0a", _attributes(b"\x0a", resource.attributes)) + _string(b"\x1a", resource.schema_url)
-
-
-def _scope(scope: InstrumentationScope | None) -> bytes:
-    """`ScopeLogs.scope` and `.schema_url`, before the records."""
-    if scope is None:
-        return b""
-    inner = _string(b"\x0a", scope.name) + _string(b"\x12", scope.version) + _attributes(b"\x1a", scope.attributes)
-    return _message(b"\x0a", inner) + _string(b"\x1a", scope.schema_url)
+    def scope(self, scope: InstrumentationScope | None) -> bytes:
+        """`ScopeLogs.scope` and `.schema_url`, before the records."""
+        if scope is None:
+            return b""
+        inner = (
+            _string(b"\x0a", scope.name) + _string(b"\x12", scope.version) + self._attributes(b"\x1a", scope.attributes)
+        )
+        return _message(b"\x0a", inner) + _string(b"\x1a", scope.schema_url)

@@ -5,14 +5,19 @@ Loki keeps `service.name` and other resource attributes as index labels, everyth
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from logspan.outcome import Delivered, Outcome
+from logspan.outcome import Delivered, Outcome, Rejected
 from logspan.transport import Answer, Compression, HttpSender, PayloadExporter, Tls, basic_auth
 
 RETRYABLE = frozenset({429, 500, 502, 503, 504})
 """Rate limits and failures of the server; a 400 names records that will never be taken."""
+
+_SPELLED = 32
+_nameable = re.compile("[0-9A-Za-z]").search
 
 
 class LokiExporter(PayloadExporter):
@@ -33,7 +38,7 @@ class LokiExporter(PayloadExporter):
         timeout: float = 10.0,
         certificate: Path | None = None,
     ) -> None:
-        super().__init__(timeout)
+        super().__init__(timeout, valid_names)
         own = {"content-type": "application/x-protobuf", "user-agent": "logspan"}
         if tenant_id:
             own["x-scope-orgid"] = tenant_id
@@ -53,6 +58,13 @@ class LokiExporter(PayloadExporter):
         answer = self._sender.post(payload, timeout)
         return read_answer(answer) if isinstance(answer, Answer) else answer
 
+    def is_divisible(self, refusal: Rejected) -> bool:
+        """413 for the size; 400 for one record that is too old or too large, with which Loki may refuse all others.
+
+        What Loki has taken from a batch that it answers with 400 may be sent again: it knows an entry that it has.
+        """
+        return refusal.status in ("400", "413")
+
     def close(self) -> None:
         """Close the connection; a request under way fails at once."""
         self._sender.close()
@@ -66,7 +78,22 @@ def read_answer(answer: Answer) -> Outcome:
     """204 is Loki's success; 260 says that the records were blocked by policy, and is none."""
     if answer.status == 204:
         return Delivered()
-    message = "blocked by a policy of Loki" if answer.status == 260 else ""
+    message = "blocked by a policy of Loki" if answer.status == 260 else answer.status_message()
     if answer.status == 200:
         message = "not Loki's answer, which is 204"
     return answer.refusal(RETRYABLE, message)
+
+
+def valid_names(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same attributes under names that Loki takes.
+
+    It refuses a whole request for one name without an ASCII letter or digit. Such a name is spelled out by its code
+    points: `日本` becomes `key_65e5_672c`.
+    """
+    if all(map(_nameable, attributes)):
+        return attributes
+    return {key if _nameable(key) else _spelled(key): value for key, value in attributes.items()}
+
+
+def _spelled(key: str) -> str:
+    return "_".join(("key", *(f"{ord(character):x}" for character in key[:_SPELLED])))

@@ -69,6 +69,10 @@ class OtlpGrpcExporter(PayloadExporter):
         rejected = min(max(partial.rejected_log_records, 0), records)
         return Delivered(rejected, escape(partial.error_message)[:500])
 
+    def is_divisible(self, refusal: Rejected) -> bool:
+        """The message is larger than the receiver takes; any other exhausted resource would only be used more."""
+        return refusal.status == "RESOURCE_EXHAUSTED" and "larger than max" in refusal.message
+
     def close(self) -> None:
         """Close the channel; a call under way fails at once."""
         channel = self._channel

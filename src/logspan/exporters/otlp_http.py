@@ -48,6 +48,10 @@ class OtlpHttpExporter(PayloadExporter):
         answer = self._sender.post(payload, timeout)
         return read_answer(answer, records) if isinstance(answer, Answer) else answer
 
+    def is_divisible(self, refusal: Rejected) -> bool:
+        """413: the batch is too large for the receiver."""
+        return refusal.status == "413"
+
     def close(self) -> None:
         """Close the connection; a request under way fails at once."""
         self._sender.close()
@@ -60,7 +64,7 @@ class OtlpHttpExporter(PayloadExporter):
 def read_answer(answer: Answer, records: int) -> Outcome:
     """Success is a 200 that carries an `ExportLogsServiceResponse`, and nothing else."""
     if answer.status != 200:
-        return answer.refusal(RETRYABLE, _status_message(answer))
+        return answer.refusal(RETRYABLE, _hint(answer))
     if not answer.complete:
         return Rejected("200", "the answer is over 4 MiB: not an OTLP receiver")
     try:
@@ -87,17 +91,7 @@ def _partial_success(answer: Answer) -> tuple[int, str]:
     return response.partial_success.rejected_log_records, response.partial_success.error_message
 
 
-def _status_message(answer: Answer) -> str:
-    """The message of the `google.rpc.Status` that an OTLP receiver sends with an error; "" where there is none."""
+def _hint(answer: Answer) -> str:
     if answer.status == 204:
         return "success without the answer that OTLP asks for; for Loki's own endpoint there is the loki exporter"
-    if answer.content_type != _PROTOBUF or not answer.complete:
-        return ""
-    try:
-        from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
-
-        status = Status()
-        status.ParseFromString(answer.body)
-        return escape(status.message)[:500]
-    except Exception:  # the status code alone decides; this is only its explanation
-        return ""
+    return answer.status_message()

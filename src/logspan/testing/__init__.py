@@ -9,7 +9,7 @@
 from logspan.testing.contract import ContractError, check_exporter_contract
 from logspan.testing.fake_clock import FakeClock
 from logspan.testing.memory import InMemoryExporter
-from logspan.testing.sink import OtlpSink, ReceivedRecord, ReceivedSpan, Reply
+from logspan.testing.sink import OtlpSink, ReceivedRecord, ReceivedSpan, Reply, Request
 
 __all__ = [
     "ContractError",
@@ -19,5 +19,6 @@ __all__ = [
     "ReceivedRecord",
     "ReceivedSpan",
     "Reply",
+    "Request",
     "check_exporter_contract",
 ]

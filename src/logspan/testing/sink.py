@@ -70,15 +70,27 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
 
+    def records(self) -> list[ReceivedRecord]:
+        """The log records in it."""
+        return decode_logs(self.body)
+
 
 class OtlpSink:
     """A context manager: `with OtlpSink() as sink: Settings(otlp={"endpoint": sink.endpoint})`.
 
     Takes `/v1/logs`, `/otlp/v1/logs` (as Loki has it, answered with 204) and `/v1/traces`. `replies` are used up in
-    order, then everything is a success.
+    order, then `decide` is asked for each request, and where that is None everything is a success.
     """
 
-    def __init__(self, replies: Iterable[Reply] = (), *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        replies: Iterable[Reply] = (),
+        *,
+        decide: Callable[[Request], Reply | None] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self._decide = decide
         self._replies = deque(replies)
         self._changed = threading.Condition()
         self._requests: list[Request] = []
@@ -151,7 +163,10 @@ class OtlpSink:
     def _answer(self, request: Request) -> Reply:
         with self._changed:
             self._requests.append(request)
-            reply = self._replies.popleft() if self._replies else Reply(204 if _is_loki(request) else 200)
+            reply = self._replies.popleft() if self._replies else None
+        if reply is None and self._decide is not None:
+            reply = self._decide(request)
+        reply = reply or Reply(204 if _is_loki(request) else 200)
         self._closing.wait(reply.delay) if reply.delay else None
         records, spans = _decode(request) if reply.status in (200, 204) else ([], [])
         with self._changed:

@@ -56,6 +56,19 @@ class Answer:
         """The start of the body, fit for a message."""
         return escape(self.body[:_MAX_MESSAGE].decode("utf-8", "replace").strip())
 
+    def status_message(self) -> str:
+        """The message of the `google.rpc.Status` that OTLP receivers send with an error; "" where there is none."""
+        if self.content_type not in ("application/x-protobuf", "application/octet-stream") or not self.complete:
+            return ""
+        try:
+            from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+
+            status = Status()
+            status.ParseFromString(self.body)
+            return escape(status.message)[:_MAX_MESSAGE]
+        except Exception:  # the status code alone decides; this is only its explanation
+            return ""
+
     def retry_after(self, now: float | None = None) -> float | None:
         """Seconds from now (RFC 9110, 10.2.3: a number or a date); None when absent or unreadable."""
         return parse_retry_after(self.headers.get("retry-after", ""), time.time() if now is None else now)

@@ -5,22 +5,27 @@ from __future__ import annotations
 import abc
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from opentelemetry.sdk._logs import ReadableLogRecord
 
-from logspan.encoding import encode_logs_request
-from logspan.outcome import Delivered, DeliveringExporter, Outcome, Rejected
+from logspan.encoding import Rename, encode_logs_request
+from logspan.outcome import Delivered, DeliveringExporter, Outcome, Rejected, Retryable
+
+_MAX_DIVISIONS = 24
+"""Enough to find two bad records in a batch of 512; more requests for one batch would be a burden on the peer."""
 
 
 class PayloadExporter(DeliveringExporter):
     """Delivers a batch as one serialised `ExportLogsServiceRequest`; subclasses say how bytes are sent.
 
-    `timeout` is the longest time of one attempt, in seconds, encoding included.
+    `timeout` is the longest time of one attempt, in seconds, encoding included; `rename` is applied to the attributes
+    of each record, scope and resource.
     """
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, rename: Rename | None = None) -> None:
         self._timeout = timeout
+        self._rename = rename
         self._is_shut_down = False
 
     @abc.abstractmethod
@@ -31,13 +36,36 @@ class PayloadExporter(DeliveringExporter):
     def close(self) -> None:
         """Give up connections; never waits."""
 
+    def is_divisible(self, refusal: Rejected) -> bool:
+        """Whether a smaller batch may be taken where this one was refused; none is, unless a subclass says so."""
+        del refusal
+        return False
+
     def deliver(self, batch: Sequence[ReadableLogRecord], timeout: float | None = None) -> Outcome:
         """Encode and send a batch; `timeout` can only shorten the exporter's own."""
         if self._is_shut_down:
             return Rejected("already_shutdown", "the exporter was shut down")
         limit = self._timeout if timeout is None else min(timeout, self._timeout)
-        deadline = time.monotonic() + limit
-        encoded = encode_logs_request(batch)
+        return self._deliver(batch, time.monotonic() + limit, iter(range(_MAX_DIVISIONS)))
+
+    def _deliver(self, batch: Sequence[ReadableLogRecord], deadline: float, divisions: Iterator[int]) -> Outcome:
+        """Send a batch; what is refused for its size, or for one record in it, is sent in halves."""
+        outcome = self._attempt(batch, deadline)
+        if not isinstance(outcome, Rejected) or len(batch) < 2 or not self.is_divisible(outcome):
+            return outcome
+        if next(divisions, None) is None:
+            return outcome
+        middle = len(batch) // 2
+        parts: list[tuple[int, Delivered | Rejected]] = []
+        for half in (batch[:middle], batch[middle:]):
+            part = self._deliver(half, deadline, divisions)
+            if isinstance(part, Retryable):  # all of it again: a part twice is better than a part not at all
+                return part
+            parts.append((len(half), part))
+        return _together(parts)
+
+    def _attempt(self, batch: Sequence[ReadableLogRecord], deadline: float) -> Outcome:
+        encoded = encode_logs_request(batch, self._rename)
         if not encoded.records:
             return Delivered(message=encoded.error, unencodable=encoded.failed)
         outcome = self.send(encoded.payload, encoded.records, max(deadline - time.monotonic(), 0))
@@ -51,3 +79,18 @@ class PayloadExporter(DeliveringExporter):
         if not self._is_shut_down:
             self._is_shut_down = True
             self.close()
+
+
+def _together(parts: Sequence[tuple[int, Delivered | Rejected]]) -> Delivered | Rejected:
+    """The outcome of a batch from those of its parts; a refusal only if nothing was taken."""
+    refusals = [part for _, part in parts if isinstance(part, Rejected)]
+    if len(refusals) == len(parts):
+        return refusals[0]
+    texts = (
+        part.message if isinstance(part, Delivered) else f"{part.status} {part.message}".strip() for _, part in parts
+    )
+    return Delivered(
+        rejected=sum(size if isinstance(part, Rejected) else part.rejected for size, part in parts),
+        message=next(filter(None, texts), ""),
+        unencodable=sum(part.unencodable for _, part in parts if isinstance(part, Delivered)),
+    )
