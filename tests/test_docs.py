@@ -81,7 +81,19 @@ def test_the_program_of_its_guide(tmp_path: Path) -> None:
 
 def test_the_exporter_and_its_tests(tmp_path: Path) -> None:
     """R5.4: the exporter of the guide passes the tests that stand beside it."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "test_own_exporter.py"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:asyncio",
+        "-c",
+        os.devnull,
+        "test_own_exporter.py",
+    ]
     environ = environment(PYTHONPATH=str(EXAMPLES), TMPDIR=str(tmp_path))
     run = subprocess.run(command, cwd=EXAMPLES, env=environ, capture_output=True, text=True, check=False, timeout=50)
     assert run.returncode == 0, run.stdout
