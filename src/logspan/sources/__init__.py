@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -20,6 +21,9 @@ __all__ = ["ProcessSources", "Source", "Wishes"]
 
 ORDER = ("logging", "structlog", "loguru", "warnings", "uncaught")
 """The order of installation; later ones ask earlier ones what comes through them."""
+
+
+Duplicate = Callable[[logging.LogRecord], bool]
 
 
 class Source(Protocol):
@@ -79,6 +83,19 @@ class ProcessSources:
         self._lock = threading.RLock()
         self._wishes: dict[object, Wishes] = {}
         self._installed: dict[str, Source] = {}
+        self._requests: tuple[tuple[Duplicate], ...] = ()
+
+    def add_request_source(self, repeats: Duplicate) -> Callable[[], None]:
+        """Have `repeats` asked which of uvicorn's lines say again what another source says of a request.
+
+        What is returned undoes it.
+        """
+        entry = (repeats,)
+        self._requests = (*self._requests, entry)
+        return lambda: self._remove_request_source(entry)
+
+    def _remove_request_source(self, entry: tuple[Duplicate]) -> None:
+        self._requests = tuple(other for other in self._requests if other is not entry)
 
     @property
     def holders(self) -> tuple[object, ...]:
@@ -170,7 +187,9 @@ class ProcessSources:
         return adoption is not None and bool(adoption.captures(logger))
 
     def _is_duplicate(self, record: logging.LogRecord) -> bool:
-        """Whether another source has recorded this already: warnings, and what loguru passes on to `logging`."""
+        """Whether another source records this: warnings, requests, and what loguru passes on to `logging`."""
+        if record.name.startswith("uvicorn."):
+            return any(repeats(record) for (repeats,) in self._requests)
         if record.name == "py.warnings":
             return "warnings" in self._installed and self._shows_warning(record)
         if "loguru" not in self._installed:

@@ -21,8 +21,14 @@ EVENT_NAME = "otel.event.name"
 
 _TELEMETRY = frozenset({"urllib3", "requests", "httpx", "httpcore", "hpack", "grpc", "opentelemetry"})
 _MOST_NAMES = 4_096
-_PLAIN, _TELEMETRY_NAME, _UVICORN_ACCESS, _GUNICORN_ACCESS, _WARNINGS = range(5)
-_SPECIAL = {"uvicorn.access": _UVICORN_ACCESS, "gunicorn.access": _GUNICORN_ACCESS, "py.warnings": _WARNINGS}
+_PLAIN, _TELEMETRY_NAME, _GUNICORN_ACCESS, _UVICORN_ACCESS, _UVICORN_ERROR, _WARNINGS = range(6)
+_MAY_BE_DUPLICATE = _UVICORN_ACCESS
+_SPECIAL = {
+    "gunicorn.access": _GUNICORN_ACCESS,
+    "uvicorn.access": _UVICORN_ACCESS,
+    "uvicorn.error": _UVICORN_ERROR,
+    "py.warnings": _WARNINGS,
+}
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _STANDARD_COUNT = len(vars(logging.makeLogRecord({})))
 _INTERNAL = _STANDARD | {
@@ -39,8 +45,9 @@ def _never(record: logging.LogRecord) -> bool:
 class LogspanHandler(logging.Handler):
     """Makes an OTel record of each `logging` record and emits it through `provider`. Never raises, never prints.
 
-    `duplicate` is asked about the few records that may have come through another source as well (`py.warnings`, and
-    those that a loguru sink passes on). `close()` stops nothing: `dictConfig` and `logging.shutdown` call it.
+    `duplicate` is asked about the few records that may have come through another source as well (`py.warnings`, those
+    that a loguru sink passes on, and uvicorn's lines about requests). `close()` stops nothing: `dictConfig` and
+    `logging.shutdown` call it.
     """
 
     def __init__(
@@ -98,7 +105,7 @@ class LogspanHandler(logging.Handler):
 
     def _translate(self, record: logging.LogRecord, scope: Any, kind: int) -> Record | None:
         attributes = _extra(record)
-        if kind == _WARNINGS or (attributes and type(attributes.get("extra")) is dict):
+        if kind >= _MAY_BE_DUPLICATE or (attributes and type(attributes.get("extra")) is dict):
             if self.duplicate(record):
                 return None
             attributes |= attributes.pop("extra", None) or {}
