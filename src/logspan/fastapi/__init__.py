@@ -1,0 +1,137 @@
+"""FastAPI in one line: `instrument_app(app)`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry._logs import get_logger_provider
+
+from logspan.errors import InstrumentationError
+from logspan.fastapi.layers import Edge, RequestLayer, RouteLayer, claims_native_exception
+from logspan.fastapi.request import CURRENT, RequestConfig
+from logspan.fastapi.servers import repeats_request
+from logspan.fastapi.spans import Contrib, choose
+from logspan.fastapi.stack import Stack
+from logspan.install import Handle, disabled, install, process_sources
+from logspan.notices import Notices
+from logspan.providers import DelegatingLoggerProvider, InstalledProviders, install_providers
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk._logs.export import LogRecordExporter
+
+    from logspan.pipeline import Pipeline
+    from logspan.settings import Settings
+
+__all__ = ["instrument_app"]
+
+_HANDLE = "logspan_handle"
+
+
+def instrument_app(
+    app: Any,
+    settings: Settings | None = None,
+    *,
+    pipeline: Pipeline | None = None,
+    exporters: Mapping[str, LogRecordExporter] | Sequence[LogRecordExporter] | None = None,
+) -> Handle:
+    """Send all logs of a FastAPI (or Starlette) app through a pipeline, with a record and a span for each request.
+
+    Call it anywhere: before or after routes are added, inside the lifespan, when requests have been served. A second
+    call for the same app returns the same handle. `pipeline` is one made with `build_pipeline`, which the handle then
+    shuts down; `exporters` stand in for those that the settings name.
+
+    A request's record has the severity ERROR for a status of 500 and above and for an unhandled exception, whose stack
+    trace it carries; INFO for all others, 4xx included: those are mistakes of the client.
+
+    Raises `InstrumentationError` for what is not an app, or when the spans that are asked for are not to be had, and
+    `SettingsError` for settings that are wrong.
+    """
+    from logspan.settings import Settings
+
+    _check(app)
+    known = vars(app).get(_HANDLE)
+    if isinstance(known, Handle):
+        return known
+    settings = settings or Settings()
+    if settings.sdk_disabled:
+        return disabled(settings)
+    spans = choose(app, settings.tracing.instrumentation)
+    if pipeline is None:
+        from logspan.assemble import build_pipeline
+
+        pipeline = build_pipeline(settings, exporters=exporters)
+    handle = install(pipeline, settings, exporters=exporters)
+    providers = install_providers(pipeline, settings)
+    handle.add_companion(providers)
+    edge = Edge(_config(pipeline, settings), handle.reassert, _flush(pipeline, providers, settings), spans)
+    _watch(app, edge, handle)
+    return handle
+
+
+def _check(app: Any) -> None:
+    if all(hasattr(app, name) for name in ("build_middleware_stack", "middleware_stack", "router")):
+        return
+    wrapped = " It wraps one as `.app`: instrument that." if hasattr(app, "app") else ""
+    raise InstrumentationError(f"instrument_app needs a FastAPI or Starlette app, not {type(app).__name__}.{wrapped}")
+
+
+def _config(pipeline: Pipeline, settings: Settings) -> RequestConfig:
+    header = settings.tracing.response_header
+    return RequestConfig(
+        provider=pipeline.logger_provider,
+        record=settings.request.record,
+        excluded_paths=tuple(settings.request.excluded_paths),
+        header=header.lower().encode("latin-1") if header else None,
+    )
+
+
+def _watch(app: Any, edge: Edge, handle: Handle) -> None:
+    """Put the layers on, and have the handle take them off again."""
+    stack = Stack(
+        app,
+        lambda below, outermost: RequestLayer(below, edge, outermost=outermost),
+        lambda below: RouteLayer(below, edge),
+        Contrib(_saw_span) if edge.spans == "contrib" else None,
+    )
+    stack.put_on()
+    vars(app)[_HANDLE] = handle
+
+    def take_off() -> None:
+        edge.active = False
+        vars(app).pop(_HANDLE, None)
+        stack.take_off()
+
+    handle.add_undo(take_off)
+    _drop_repetitions(handle)
+
+
+def _drop_repetitions(handle: Handle) -> None:
+    """Have one record of each request and of each exception, whoever else would make one."""
+    handle.add_undo(process_sources().add_request_source(repeats_request))
+    provider = get_logger_provider()
+    if isinstance(provider, DelegatingLoggerProvider):
+        handle.add_undo(provider.add_claim(claims_native_exception))
+
+
+def _saw_span(span: Any, scope: Any) -> None:
+    del scope
+    request = CURRENT.get()
+    if request is not None:
+        request.saw_span(span)
+
+
+def _flush(pipeline: Pipeline, providers: InstalledProviders, settings: Settings) -> Callable[[], Awaitable[None]]:
+    """What the lifespan's end waits for: logs and spans at the same time, so that neither takes the other's time."""
+
+    async def flush() -> None:
+        try:
+            from anyio import create_task_group, to_thread
+
+            async with create_task_group() as tasks:
+                tasks.start_soon(to_thread.run_sync, pipeline.flush, settings.shutdown_timeout)
+                tasks.start_soon(to_thread.run_sync, providers.flush, settings.shutdown_timeout)
+        except Exception as error:
+            Notices().say("lifespan", f"the flush at the end of the lifespan failed: {type(error).__name__}")
+
+    return flush
