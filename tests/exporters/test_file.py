@@ -258,6 +258,7 @@ def test_four_processes_lose_and_interleave_nothing(path: Path) -> None:
         assert own == sorted(own)
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # it is what is tested
 def test_threads_and_a_forked_child_share_a_file(path: Path) -> None:
     """Two exporters in one process exclude each other, and a child does not share its parent's lock."""
     with writing(path) as one, writing(path) as two:

@@ -350,6 +350,7 @@ def test_a_connection_that_the_peer_has_closed_is_not_used_again() -> None:
         exporter.shutdown()
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # it is what is tested
 def test_a_forked_child_uses_a_connection_of_its_own(sink: OtlpSink) -> None:
     """Parent and child both go on sending, each over its own connection."""
     exporter = OtlpHttpExporter(sink.logs_endpoint)
