@@ -51,7 +51,7 @@ def test_extra_becomes_attributes(sink: Sink, logger: logging.Logger) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["color_message", "_record", "_logger", "_name", "_from_structlog", "taskName", "otelTraceID", "otelSpanID"]
+    "name", ["color_message", "_record", "_logger", "_name", "_from_structlog", "otelTraceID", "otelSpanID"]
 )
 def test_internals_never_leak(sink: Sink, logger: logging.Logger, name: str) -> None:
     """What servers, bridges and the stock instrumentation put on a LogRecord does not become an attribute."""

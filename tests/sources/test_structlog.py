@@ -213,6 +213,16 @@ def test_capture_logs_works(install: Install, routed: Sink) -> None:
     assert routed.bodies == ["n"]
 
 
+def test_capture_before_us(install: Install, routed: Sink) -> None:
+    """A capture that a test configured before us sees every event, although its loggers would print."""
+    capture = structlog.testing.LogCapture()
+    structlog.configure(processors=[capture])
+    install(console=True)
+    structlog.get_logger().info("m")
+    assert [entry["event"] for entry in capture.entries] == ["m"]
+    assert routed.bodies == ["m"]
+
+
 def test_level_of_its_own(sink: Sink) -> None:
     """A level that structlog does not know keeps its name; its number comes from `logging`, if it knows it."""
     logging.addLevelName(25, "NOTICE")
