@@ -75,7 +75,7 @@ def cut_text(text: str, limit: int) -> str:
 def safe_str(value: object) -> str:
     """`str(value)` as an exact `str`, or a description when it raises; a subclass of `str` is read as what it holds."""
     try:
-        text = value if isinstance(value, str) else str(value)
+        text = value if issubclass(type(value), str) else str(value)
         return text if type(text) is str else str.__str__(text)
     except Exception as error:
         return f"<unprintable {type_name(value)}: {type_name(error)}>"
