@@ -64,13 +64,18 @@ def compare(sink: Sink, count: int, rate: int, rounds: int) -> dict[str, Figures
     collected: dict[str, list[Figures]] = {variant: [] for variant in VARIANTS}
     for number in range(rounds):
         for variant in VARIANTS:
-            print(f"\r  round {number + 1} of {rounds}: {variant:<24}", end="", file=sys.stderr, flush=True)
+            progress(f"round {number + 1} of {rounds}: {variant}")
             collected[variant].append(measure(sink, variant, count, rate))
-    print("\r" + " " * 50 + "\r", end="", file=sys.stderr)
+    progress("")
     return {
         variant: {key: statistics.median(figures[key] for figures in all_rounds) for key in all_rounds[0]}
         for variant, all_rounds in collected.items()
     }
+
+
+def progress(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{text:<50}\r", end="", file=sys.stderr, flush=True)
 
 
 def show(title: str, results: dict[str, Figures]) -> None:

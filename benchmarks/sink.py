@@ -31,6 +31,8 @@ class Counts:
         with self._lock:
             for record in records:
                 attributes = {item.key: item.value for item in record.attributes}
+                if attributes["n"].int_value < 0:  # warming up
+                    continue
                 run = attributes["run"].string_value
                 self._seen[run].add(attributes["n"].int_value)
                 self._received[run] += 1
