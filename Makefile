@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
-.PHONY: help print-python demo test check lint types imports docs settings settings-page e2e bench format constraints clean
+.PHONY: help print-python demo test check lint types imports docs settings settings-page picture e2e bench format constraints clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -48,6 +48,9 @@ settings-page: $(VENV)/.with-test ## write docs/settings.md from the models
 
 docs: $(VENV)/.with-docs ## the site, into site/, with warnings as errors
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+picture: $(VENV)/.with-demo $(VENV)/.with-docs ## draw docs/assets/demo.svg from the demo's output
+	@$(BIN)/python docs/picture.py
 
 e2e: $(VENV)/.with-e2e ## build real backends (once) and run the tests against them
 	@$(BIN)/python -m tests.e2e.backends.build all
