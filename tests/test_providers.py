@@ -11,12 +11,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from logspan.context import ROUTING
-from logspan.providers import DelegatingLoggerProvider, DelegatingMeterProvider, DelegatingTracerProvider
-from logspan.providers.spans import GuardedSpanExporter, Spans, otlp_span_exporter
-from logspan.notices import Notices
-from logspan.settings import OtlpSettings
-from logspan.testing import OtlpSink, Reply
 from opentelemetry.context import Context
 from opentelemetry.metrics import Observation
 from opentelemetry.sdk._logs import LoggerProvider
@@ -27,6 +21,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, set_span_in_context
+
+from logspan.context import ROUTING
+from logspan.notices import Notices
+from logspan.providers import DelegatingLoggerProvider, DelegatingMeterProvider, DelegatingTracerProvider
+from logspan.providers.spans import GuardedSpanExporter, Spans, otlp_span_exporter
+from logspan.settings import OtlpSettings
+from logspan.testing import OtlpSink, Reply
 
 OWNER, OTHER = LoggerProvider(shutdown_on_exit=False), LoggerProvider(shutdown_on_exit=False)
 

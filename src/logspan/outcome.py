@@ -65,5 +65,5 @@ class DeliveringExporter(LogRecordExporter):
         del timeout_millis
         return True
 
-    def reset_after_fork(self) -> None:  # noqa: B027 - a hook with an empty default
+    def reset_after_fork(self) -> None:
         """Forget connections and descriptors that belong to the parent process, without closing them."""

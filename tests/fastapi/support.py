@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
-from logspan import Handle, Settings, instrument_app
-from logspan.testing import InMemoryExporter
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, format_span_id, format_trace_id
+
+from logspan import Handle, Settings, instrument_app
+from logspan.testing import InMemoryExporter
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # newer versions would rather have httpx2, older ones know httpx alone

@@ -12,11 +12,11 @@ import pytest
 from blockbuster import blockbuster_ctx
 from fastapi import APIRouter, BackgroundTasks, FastAPI, HTTPException, Request, WebSocket
 from fastapi.responses import PlainTextResponse, StreamingResponse
-from logspan import bind, get_logger
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.websockets import WebSocketDisconnect
 
+from logspan import bind, get_logger
 from tests.fastapi.support import TestClient, Watched, ids, watched
 
 logger = logging.getLogger("tests.shop")
