@@ -392,3 +392,15 @@ def test_what_is_allowed_is_still_there() -> None:
         | set(ALLOWED_PRIVATE)
     )
     assert {name for name in modules if name not in names and f"{name}.__init__" not in names} == set()
+
+
+def test_every_test_states_its_rule() -> None:
+    """The docstring of a test is the rule that it tests."""
+    silent = [
+        f"{path.name}: {node.name}"
+        for path in sorted(Path(__file__).parent.rglob("test_*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if node.name.startswith("test_") and not ast.get_docstring(node)
+    ]
+    assert silent == []
