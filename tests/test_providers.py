@@ -59,7 +59,7 @@ def test_a_tracer_follows_where_its_provider_is_pointed() -> None:
 
 
 async def test_a_decorator_applied_before_there_is_a_target_follows_too() -> None:
-    """R2.1: `start_as_current_span` decorates functions and coroutine functions, and asks for its tracer at each call."""
+    """R2.1: `start_as_current_span` decorates functions and coroutines, and asks for its tracer at each call."""
     delegating = DelegatingTracerProvider()
     tracer = delegating.get_tracer("early")
 
@@ -81,7 +81,7 @@ async def test_a_decorator_applied_before_there_is_a_target_follows_too() -> Non
 
 
 def test_spans_go_where_the_records_of_the_same_context_go() -> None:
-    """R2.3: of two pipelines in one process, each gets the spans of its own context; the first gets what is neither's."""
+    """R2.3: of two pipelines in one process, each gets the spans of its own context; the first gets the rest."""
     delegating = DelegatingTracerProvider()
     tracer = delegating.get_tracer("shared")
     (first, first_memory), (second, second_memory) = sdk_tracers(), sdk_tracers()

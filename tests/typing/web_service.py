@@ -29,7 +29,8 @@ def install() -> None:
     settings = Settings(service_name="shop", exporters=["otlp", "file"], otlp=OtlpSettings(timeout=5.0))
     with instrument_app(app, settings) as handle:
         assert_type(handle.pipeline, Pipeline)
-        assert_type(handle.pipeline.logger_provider, LoggerProvider)
+        provider: LoggerProvider = handle.pipeline.logger_provider
+        provider.get_logger("orders").emit(body="by the API of OpenTelemetry")
         assert_type(handle.pipeline.health(), HealthReport)
         assert_type(handle.flush(timeout=5.0), bool)
     assert_type(handle.shutdown(timeout=5.0), DrainReport)
