@@ -20,7 +20,7 @@ from logspan.ledger import Ledger
 from logspan.notices import Notices
 from logspan.pipeline import Pipeline
 from logspan.plugins import create_exporter
-from logspan.processors.enrich import enrich_bound
+from logspan.processors.enrich import enrich_bound, leave_out_code_location
 from logspan.processors.filter import SeverityFilter
 from logspan.processors.limit import Limiter
 from logspan.processors.redact import Redactor
@@ -93,12 +93,18 @@ def build_pipeline(
 
 def _stages(settings: Settings) -> Stages:
     """What runs on the caller's thread; a stage that would change nothing is left out."""
+    severity = _filter(settings.level, settings.filter)
     sampling = settings.sampling
     samplers = [("sample", TraceIdSampler(sampling.sampling_percentage, sampling.hash_seed))]
+    enrichers = [
+        ("bound", enrich_bound, settings.enrich.bound_context),
+        ("code", leave_out_code_location, not settings.enrich.code_location),
+    ]
     return Stages(
-        filters=[("filter", _filter(settings.level, settings.filter))],
+        filters=[("filter", severity)],
         samplers=samplers if sampling.sampling_percentage < 100 else [],
-        enrichers=[("bound", enrich_bound)] if settings.enrich.bound_context else [],
+        enrichers=[(name, enrich) for name, enrich, wanted in enrichers if wanted],
+        enabled=severity.enabled,
     )
 
 

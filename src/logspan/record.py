@@ -97,7 +97,7 @@ class Record(LogRecord, ReadWriteLogRecord):
         return self.dropped
 
     @property
-    def context(self) -> Context:  # type: ignore[override]
+    def context(self) -> Context:
         """Empty: a context holds whatever the application put there, and must not wait in a queue."""
         return Context()
 

@@ -21,6 +21,11 @@ Decider = Callable[[Record], bool]
 Enricher = Callable[[Record], None]
 
 
+def _always(scope: str | None, severity_number: int) -> bool:
+    del scope, severity_number
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Stages:
     """What runs on the caller's thread, each part with its name: `deciders` keep or drop, `enrichers` add."""
@@ -28,6 +33,8 @@ class Stages:
     filters: Sequence[tuple[str, Decider]] = ()
     samplers: Sequence[tuple[str, Decider]] = ()
     enrichers: Sequence[tuple[str, Enricher]] = ()
+    enabled: Callable[[str | None, int], bool] = _always
+    """Whether a record of this scope and severity number would pass the filters: asked before one is made."""
 
 
 class RootProcessor(LogRecordProcessor):
@@ -134,9 +141,16 @@ class RootProcessor(LogRecordProcessor):
         severity_number: SeverityNumber | None = None,
         event_name: str | None = None,
     ) -> bool:
-        """Whether a record would be taken at all; the filters look at it when it comes."""
-        del context, instrumentation_scope, severity_number, event_name
-        return not self.closed
+        """Whether a record of this scope and severity would pass the filters: https://opentelemetry.io/docs/specs/otel/logs/sdk/#enabled-1."""
+        del context, event_name
+        if self.closed:
+            return False
+        scope = None if instrumentation_scope is None else instrumentation_scope.name
+        try:
+            return self._stages.enabled(scope, 0 if severity_number is None else severity_number.value)
+        except Exception as error:
+            self._stage_failed("filter", error)
+            return True
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush the whole pipeline, as whoever calls this on the provider expects."""

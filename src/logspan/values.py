@@ -50,7 +50,7 @@ def clean_attributes(attributes: Mapping[Any, Any]) -> dict[str, AnyValue]:
     clean: dict[str, AnyValue] = {}
     try:
         for key, value in islice(attributes.items(), MAX_NODES):
-            clean[key if type(key) is str and len(key) <= MAX_KEY else _key(key)] = clean_value(value)
+            clean[key if type(key) is str and 0 < len(key) <= MAX_KEY else _key(key)] = clean_value(value)
     except Exception as error:  # a hostile mapping; what was read stays
         clean["logspan.capture.error"] = type_name(error)
     if len(clean) >= MAX_NODES:
@@ -98,7 +98,8 @@ def _big_int(value: int) -> str:
 
 
 def _key(key: object) -> str:
-    return cut_text(safe_str(key), MAX_KEY)
+    """A key as OTel has them: a string, and not an empty one (receivers refuse a whole batch for it)."""
+    return cut_text(safe_str(key), MAX_KEY) or "_"
 
 
 class _Cleaner:
@@ -156,7 +157,7 @@ class _Cleaner:
             if self._spent():
                 clean["…"] = CUT
                 break
-            clean[key if type(key) is str and len(key) <= MAX_KEY else _key(key)] = self.clean(value, depth + 1)
+            clean[key if type(key) is str and 0 < len(key) <= MAX_KEY else _key(key)] = self.clean(value, depth + 1)
         return clean
 
     def _sequence(self, items: Any, depth: int) -> AnyValue:

@@ -1,13 +1,11 @@
 """`get_logger()`: keyword attributes, and nothing between it and the pipeline."""
 
 import logging
-import threading
 from typing import Any
 
 import pytest
 from opentelemetry._logs import SeverityNumber
 
-from logspan.context import mark_pipeline_thread
 from logspan.sources.facade import StructuredLogger, get_logger
 from tests.sources.conftest import Install, Sink
 
@@ -165,16 +163,3 @@ def test_is_enabled_for(log: StructuredLogger, sink: Sink) -> None:
     assert not get_logger("shop").is_enabled_for(logging.INFO)
     assert get_logger("shop").is_enabled_for("critical")
     logging.getLogger("shop").setLevel(logging.NOTSET)
-
-
-def test_pipeline_thread_is_not_heard(sink: Sink, log: StructuredLogger) -> None:
-    """What the pipeline's own threads log does not come back into it."""
-
-    def worker() -> None:
-        mark_pipeline_thread()
-        log.error("from within")
-
-    thread = threading.Thread(target=worker)
-    thread.start()
-    thread.join()
-    assert sink.records == []

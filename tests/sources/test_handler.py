@@ -12,7 +12,7 @@ import pytest
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
-from logspan.context import Routing, mark_pipeline_thread
+from logspan.context import Routing
 from logspan.sources.stdlib import LogspanHandler
 from tests.sources.conftest import Sink
 
@@ -251,19 +251,6 @@ def test_gunicorn_access_line(sink: Sink, handler: LogspanHandler) -> None:
         "http.response.status_code": 201,
         "client.address": "10.0.0.9",
     }
-
-
-def test_pipeline_thread_is_not_heard(sink: Sink, logger: logging.Logger) -> None:
-    """What the pipeline's own threads log does not come back into it."""
-
-    def worker() -> None:
-        mark_pipeline_thread()
-        logger.error("from within")
-
-    thread = threading.Thread(target=worker)
-    thread.start()
-    thread.join()
-    assert sink.records == []
 
 
 @pytest.mark.parametrize(

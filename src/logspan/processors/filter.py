@@ -34,8 +34,11 @@ class SeverityFilter:
     def __call__(self, record: Record) -> bool:
         """Whether to keep the record. Records of no known severity are kept unless their scope is excluded."""
         scope = record.instrumentation_scope
-        least = self.least_of(scope.name) if scope is not None and self._levels else self._least
-        number = record.severity_number.value
+        return self.enabled(None if scope is None else scope.name, record.severity_number.value)
+
+    def enabled(self, scope: str | None, number: int) -> bool:
+        """Whether a record of this scope and severity number (0: unknown) would be kept."""
+        least = self.least_of(scope) if scope is not None and self._levels else self._least
         return number >= least or (number == 0 and least != _NEVER)
 
     def least_of(self, scope: str) -> int:

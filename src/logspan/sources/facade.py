@@ -9,7 +9,7 @@ from typing import Any
 
 from opentelemetry._logs import Logger, LoggerProvider, NoOpLogger
 
-from logspan.context import ROUTING, inside_pipeline
+from logspan.context import ROUTING
 from logspan.record import Record, severity, severity_number
 from logspan.sources.capture import add_frame, exception_of, formatted, level_number
 from logspan.values import safe_str
@@ -108,8 +108,6 @@ class StructuredLogger:
 
     def _log(self, level: int, name: str, message: Any, args: tuple[Any, ...], attributes: dict[str, Any]) -> None:
         try:
-            if inside_pipeline():
-                return
             logger = self._provider.get_logger(self._name)
             if type(logger) is NoOpLogger:
                 self._fall_back(level, message, args, attributes)

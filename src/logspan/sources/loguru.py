@@ -9,7 +9,6 @@ from typing import Any
 
 from opentelemetry._logs import LoggerProvider, NoOpLogger
 
-from logspan.context import inside_pipeline
 from logspan.errors import MissingExtraError
 from logspan.record import Record, severity
 from logspan.sources.capture import add_location, exception_of, frames
@@ -49,7 +48,7 @@ class LoguruSink:
     def __call__(self, message: Any) -> None:
         """Take one message of loguru's, with its `record`. Never raises."""
         try:
-            if not inside_pipeline() and not self._comes_from_logging(message.record):
+            if not self._comes_from_logging(message.record):
                 self._emit(message.record)
         except Exception:  # a failure of ours; loguru would print it
             pass

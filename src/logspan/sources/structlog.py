@@ -9,7 +9,6 @@ from typing import Any
 
 from opentelemetry._logs import LoggerProvider, NoOpLogger
 
-from logspan.context import inside_pipeline
 from logspan.errors import MissingExtraError
 from logspan.record import Record, severity
 from logspan.sources.capture import Capture, add_frame, error_of, frames, level_number, of_event_dict
@@ -95,8 +94,6 @@ class StructlogProcessor:
 
     def _emit(self, logger: Any, method: str, event_dict: EventDict, error: BaseException | None) -> bool:
         try:
-            if inside_pipeline():
-                return True
             frame = next(_callers(), None)
             module = frame.f_globals.get("__name__", "") if frame is not None else ""
             name = event_dict.get("logger") or event_dict.get("logger_name") or getattr(logger, "name", None) or module

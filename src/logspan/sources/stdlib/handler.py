@@ -10,7 +10,8 @@ from typing import Any
 from opentelemetry._logs import LoggerProvider, NoOpLogger, SeverityNumber
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from logspan.context import inside_pipeline
+from logspan.notices import Notices
+from logspan.printable import escape
 from logspan.record import Record, severity
 from logspan.sources.capture import Capture, add_location, exception_of, formatted, of_event_dict
 from logspan.sources.stdlib.access import gunicorn_access, uvicorn_access
@@ -61,6 +62,7 @@ class LogspanHandler(logging.Handler):
         self.code_location = code_location
         self.duplicate = duplicate
         self._provider = provider
+        self._notices = Notices()
         self._kinds: dict[str, int] = {}
         self._severities: dict[tuple[int, str], tuple[SeverityNumber, str]] = {}
 
@@ -76,10 +78,8 @@ class LogspanHandler(logging.Handler):
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Capture and emit, unless the pipeline itself is logging."""
+        """Capture and emit. What the pipeline's own threads log comes to nothing at its entrance, which counts it."""
         try:
-            if inside_pipeline():
-                return
             logger = self._provider.get_logger(record.name)
             if type(logger) is NoOpLogger:
                 return
@@ -87,12 +87,18 @@ class LogspanHandler(logging.Handler):
             if kind is None:
                 kind = self._kind(record.name)
             if kind == _TELEMETRY_NAME and not is_instrumentation_enabled():
+                self._say(record)
                 return
             captured = self._translate(record, getattr(logger, "instrumentation_scope", None), kind)
             if captured is not None:
                 logger.emit(captured)
         except Exception:
             self._rescue(record)
+
+    def _say(self, record: logging.LogRecord) -> None:
+        """What an SDK exporter or its HTTP client logs while it exports would feed itself: its warnings are notices."""
+        if record.levelno >= logging.WARNING:
+            self._notices.say(record.name, f"{record.name}: {escape(_own_message(record, {}))[:500]}")
 
     def _kind(self, name: str) -> int:
         kind = _SPECIAL.get(name, _PLAIN)
