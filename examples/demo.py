@@ -20,6 +20,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+SECRET = "tok_4eC39HqL"  # what the shop logs with an order
 COLOR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
@@ -262,8 +263,8 @@ def check_records(answers: Sequence[Answer], records: Sequence[Written]) -> Iter
         for record in records
         if record.body in bodies and not record.trace_id
     )
-    if "4111111111111111" in str(records):
-        yield "a card number was not redacted"
+    if SECRET in str(records):
+        yield "the payment token was not redacted"
 
 
 def check_ledger(report: dict[str, Any]) -> Iterator[str]:

@@ -94,7 +94,7 @@ def watched(app: Any, **settings: Any) -> Iterator[Watched]:
 def served(app: Any, **options: Any) -> Iterator[int]:
     """Serve an app with real uvicorn, on a real socket; gives the port. Ends gracefully."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, **options))
+    server = uvicorn.Server(uvicorn.Config(app, **{"log_config": None, **options}))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

@@ -228,7 +228,7 @@ def test_a_disabled_sdk_touches_nothing() -> None:
 def test_a_pipeline_of_ones_own() -> None:
     """R1.2: `pipeline=` is used as it is."""
     app, memory = FastAPI(), InMemoryExporter()
-    pipeline = build_pipeline(Settings(), exporters=[memory])
+    pipeline = build_pipeline(Settings(filter={"excluded_scopes": ["httpx"]}), exporters=[memory])
     with instrument_app(app, pipeline=pipeline) as handle:
         assert handle.pipeline is pipeline
         TestClient(app).get("/")

@@ -88,11 +88,12 @@ def _config(pipeline: Pipeline, settings: Settings) -> RequestConfig:
 
 def _watch(app: Any, edge: Edge, handle: Handle) -> None:
     """Put the layers on, and have the handle take them off again."""
+    contrib = Contrib(_saw_span) if edge.spans == "contrib" else None
     stack = Stack(
         app,
         lambda below, outermost: RequestLayer(below, edge, outermost=outermost),
         lambda below: RouteLayer(below, edge),
-        Contrib(_saw_span) if edge.spans == "contrib" else None,
+        contrib,
     )
     stack.put_on()
     vars(app)[_HANDLE] = handle
@@ -101,6 +102,8 @@ def _watch(app: Any, edge: Edge, handle: Handle) -> None:
         edge.active = False
         vars(app).pop(_HANDLE, None)
         stack.take_off()
+        if contrib is not None:
+            contrib.restore_environment()
 
     handle.add_undo(take_off)
     _drop_repetitions(handle)

@@ -212,7 +212,7 @@ class Request:
             "url.scheme": scope.get("scheme"),
             "network.protocol.name": "websocket" if self._websocket else None,
             "http.response.status_code": status,
-            "http.server.request.duration": seconds,
+            "http.server.request.duration": round(seconds, 6),
             "client.address": client[0] if client else None,
         }
         return {name: value for name, value in attributes.items() if value is not None}

@@ -88,5 +88,8 @@ class Contrib:
         from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
         FastAPIInstrumentor.uninstrument_app(app)
+
+    def restore_environment(self) -> None:
+        """Unset the variable again, if it is still as it was set here."""
         if self._chose_conventions and os.environ.get(_STABLE) == "http":
             del os.environ[_STABLE]

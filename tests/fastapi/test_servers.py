@@ -1,0 +1,152 @@
+"""R2.1, R3.2: under every way to run a server, in processes of their own, with signals and forks as they are."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from logspan.testing import OtlpSink
+
+ROOT = Path(__file__).parents[2]
+APP = "tests.fastapi.service:app"
+UVICORN = ["-m", "uvicorn", APP, "--host", "127.0.0.1", "--port", "{port}"]
+GUNICORN = ["-m", "gunicorn", APP, "--bind", "127.0.0.1:{port}", "--graceful-timeout", "10"]
+
+SERVERS = {
+    "uvicorn": UVICORN,
+    "uvicorn-h11": [*UVICORN, "--http", "h11", "--loop", "asyncio"],
+    "uvicorn-workers": [*UVICORN, "--workers", "2"],
+    "uvicorn-reload": [*UVICORN, "--reload", "--reload-dir", "{folder}"],
+    "gunicorn-asgi": [*GUNICORN, "-k", "asgi", "--workers", "2"],
+    "gunicorn-uvicorn": [*GUNICORN, "-k", "uvicorn.workers.UvicornWorker", "--workers", "2"],
+    "gunicorn-uvicorn-preload": [*GUNICORN, "-k", "uvicorn.workers.UvicornWorker", "--workers", "2", "--preload"],
+    "gunicorn-asgi-preload": [*GUNICORN, "-k", "asgi", "--workers", "2", "--preload"],
+}
+
+
+class Server:
+    """A server in a process of its own, which has been sent some requests."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.pids: dict[str, int] = {}
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Send one request on a connection of its own; the status and the trace id."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            body = response.read()
+        finally:
+            connection.close()
+        trace_id = response.headers["x-trace-id"]
+        if response.status == 200:
+            self.pids[trace_id] = int(body)
+        return response.status, trace_id
+
+
+@contextmanager
+def running(name: str, folder: Path, sink: OtlpSink) -> Iterator[Server]:
+    """Start a server, and end it with SIGTERM, by its process id."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    arguments = [argument.format(port=port, folder=folder) for argument in SERVERS[name]]
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "LOGSPAN_"))},
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "LOGSPAN_EXPORTERS": "file",
+        "LOGSPAN_FILE__PATH": str(folder / "records.jsonl"),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint,
+    }
+    log = (folder / "output.txt").open("wb")
+    process = subprocess.Popen(
+        [sys.executable, *arguments], cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+    )
+    try:
+        wait_until_it_is_up(process, folder / "output.txt", 2 if "--workers" in arguments else 1)
+        yield Server(port)
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+    finally:
+        log.close()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def wait_until_it_is_up(process: subprocess.Popen[bytes], output: Path, workers: int) -> None:
+    deadline = time.monotonic() + 25
+    while output.read_text().count("worker is up") < workers:
+        if time.monotonic() > deadline or process.poll() is not None:
+            pytest.fail(f"the server does not come up:\n{output.read_text()}")
+        threading.Event().wait(0.05)
+
+
+def records_in(folder: Path) -> list[dict[str, Any]]:
+    """The records of the file, flat: body, trace, scope, attribute names, process id."""
+    flat = []
+    for line in (folder / "records.jsonl").read_text(encoding="utf-8").splitlines():
+        for resource in json.loads(line)["resourceLogs"]:
+            attributes = {item["key"]: item["value"] for item in resource["resource"]["attributes"]}
+            for scope in resource["scopeLogs"]:
+                flat += [
+                    {
+                        "body": record["body"].get("stringValue", ""),
+                        "trace": record.get("traceId", ""),
+                        "scope": scope["scope"]["name"],
+                        "keys": {item["key"] for item in record.get("attributes", [])},
+                        "pid": int(attributes["process.pid"]["intValue"]),
+                    }
+                    for record in scope["logRecords"]
+                ]
+    return flat
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SERVERS)
+def test_every_request_has_its_records_and_its_span(name: str, tmp_path: Path) -> None:
+    """R2.1, R2.2, R3.2: once each, with the id that the client was told, from the process that answered; none is lost."""
+    with OtlpSink() as sink:
+        with running(name, tmp_path, sink) as server:
+            answers = {path: server.get(path) for n in range(4) for path in (f"/ok/{n}", f"/sync/{n}")}
+            answers["/boom"] = server.get("/boom")
+            answers["/nowhere"] = server.get("/nowhere")
+        records = records_in(tmp_path)
+        output = (tmp_path / "output.txt").read_text()
+        traces = {trace for _, trace in answers.values()}
+        assert [status for status, _ in answers.values()] == [200] * 8 + [500, 404]
+        assert len(traces) == 10
+
+        requests = [record for record in records if record["scope"] == "logspan.request"]
+        assert Counter(record["trace"] for record in requests) == Counter(traces)
+        logs = {record["body"]: record for record in records if record["scope"] == "service"}
+        assert len(logs) == 8
+        for path, (_, trace) in list(answers.items())[:8]:
+            assert logs[path[1:].replace("/", " ")]["trace"] == trace
+        for record in (*requests, *logs.values()):
+            assert record["pid"] == server.pids.get(record["trace"], record["pid"])
+
+        (broken,) = [record for record in records if "exception.stacktrace" in record["keys"]]
+        assert broken["trace"] == answers["/boom"][1]
+        assert not [record for record in records if record["scope"] == "uvicorn.access"]
+        assert "Logging error" not in output
+
+        assert sink.wait_for(spans=10), output
+        roots = [span for span in sink.spans() if not span.parent_span_id]
+        assert Counter(span.trace_id for span in roots) == Counter(traces)
+        for span in roots:
+            assert span.resource["process.pid"] == server.pids.get(span.trace_id, span.resource["process.pid"])
