@@ -88,7 +88,7 @@ def test_our_names_are_built_from_the_settings(name: str, otlp: dict[str, Any], 
     """R5.4: also under the names of our entry points, so that the settings of this pipeline count."""
     exporter = create_exporter(name, Settings(otlp=OtlpSettings(**otlp)))
     assert type(exporter) is kind
-    exporter.shutdown()  # type: ignore[no-untyped-call]
+    exporter.shutdown()
 
 
 @pytest.mark.parametrize("client", ["logspan", "stock"])
@@ -99,7 +99,7 @@ def test_the_settings_of_otlp_reach_the_wire(client: str, compression: str) -> N
         otlp: dict[str, Any] = {"headers": {"X-Key": "k"}, "compression": compression, "client": client}
         exporter = create_exporter("otlp", Settings(otlp=OtlpSettings(endpoint=sink.endpoint, **otlp)))
         assert exporter.export(sample_batch()) is LogRecordExportResult.SUCCESS
-        exporter.shutdown()  # type: ignore[no-untyped-call]
+        exporter.shutdown()
         request = sink.requests()[0]
     assert request.path == "/v1/logs"
     assert request.headers["x-key"] == "k"
@@ -112,7 +112,7 @@ def test_the_settings_of_loki_reach_the_wire() -> None:
         loki: dict[str, Any] = {"tenant_id": "t", "username": "u", "password": "p", "headers": {"X-A": "1"}}
         exporter = create_exporter("loki", Settings(loki=LokiSettings(endpoint=sink.endpoint, **loki)))
         assert exporter.export(sample_batch()) is LogRecordExportResult.SUCCESS
-        exporter.shutdown()  # type: ignore[no-untyped-call]
+        exporter.shutdown()
         headers = sink.requests()[0].headers
     assert (headers["x-scope-orgid"], headers["authorization"], headers["x-a"]) == ("t", "Basic dTpw", "1")
 

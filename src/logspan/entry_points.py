@@ -34,7 +34,7 @@ class _FromSettings(DeliveringExporter):
 
     def shutdown(self) -> None:
         """Shut it down."""
-        self._exporter.shutdown()  # type: ignore[no-untyped-call]
+        self._exporter.shutdown()
 
     def reset_after_fork(self) -> None:
         """Use connections of this process's own."""

@@ -96,7 +96,7 @@ async def spans(item: str) -> None:
 async def handled(item: str) -> None:
     """Log an exception and answer."""
     try:
-        {}[item]
+        NESTED[item]
     except KeyError:
         stdlib.exception("not in stock", extra={"item": item})
         raise HTTPException(409, "not in stock") from None

@@ -13,16 +13,19 @@ import urllib.error
 import urllib.request
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from tests.e2e.backends.build import REPO
 from tests.e2e.backends.run import Collector, Jaeger, Loki, collector, jaeger, loki, wait_for
+
+T = TypeVar("T")
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -105,6 +108,16 @@ def records_of(gate: Collector, item: str) -> list[Any]:
     return [record for record in gate.records() if record["attributes"].get("item") == item]
 
 
+def at_least(count: int, probe: Callable[[], list[T]], timeout: float = 20.0) -> list[T]:
+    """Wait until `probe` finds this many."""
+    return wait_for(lambda: found if len(found := probe()) >= count else [], timeout)
+
+
+def spans_of(gate: Collector, trace_id: str) -> list[Any]:
+    """The spans of a trace, as the Collector wrote them."""
+    return by_trace(gate.spans(), trace_id)
+
+
 def by_trace(records: list[Any], trace_id: str) -> list[Any]:
     """Those of one trace, records or spans."""
     return [record for record in records if record["trace_id"] == trace_id]
@@ -133,7 +146,7 @@ def test_every_record_once_with_the_ids_of_its_request(
     for kind, item in items.items():
         status, trace_id = answers[kind]
         assert status == 200
-        found = wait_for(lambda item=item: records_of(gate, item))
+        found = wait_for(partial(records_of, gate, item))
         expected = [1] if kind == "background" else [0, 1, 2, 3]
         assert sorted(record["attributes"]["number"] for record in found) == expected
         assert {record["trace_id"] for record in found} == {trace_id}
@@ -145,7 +158,7 @@ def test_every_record_once_with_the_ids_of_its_request(
             assert record["resource"]["service.version"] == "1.2.3"
             assert record["resource"]["deployment.environment.name"] == "test"
             assert record["resource"]["process.pid"] == shop.process.pid
-        spans = wait_for(lambda trace_id=trace_id: by_trace(gate.spans(), trace_id))
+        spans = wait_for(partial(spans_of, gate, trace_id))
         assert {record["span_id"] for record in found} <= {span["span_id"] for span in spans}
         server = [span for span in spans if span["kind"] == 2]
         assert len(server) == 1
@@ -217,7 +230,7 @@ def test_one_trace_id_finds_spans_and_records(tmp_path: Path, backends: tuple[Co
     inner = next(span for span in spans if span["name"] == "inner")
     assert {span["service"] for span in spans} == {"shop"}
     query = f'{{service_name="shop"}} | trace_id="{trace_id}"'
-    lines = wait_for(lambda: (found := logs.query(query)) and len(found) >= 3 and found)
+    lines = at_least(3, lambda: logs.query(query))
     assert {line["line"] for line in lines} >= {"inside", "outside"}
     inside = next(line for line in lines if line["line"] == "inside")
     assert inside["labels"]["span_id"] == inner["span_id"]
@@ -253,10 +266,9 @@ def test_ten_thousand_records_in_concurrent_requests(tmp_path: Path, backends: t
     wanted = Counter((item, number, answers[item][1]) for item in items for number in range(20))
 
     def arrived() -> list[Any]:
-        found = [record for record in gate.records() if record["attributes"].get("item") in answers]
-        return found if len(found) >= 10_000 else []
+        return [record for record in gate.records() if record["attributes"].get("item") in answers]
 
-    found = wait_for(arrived, 60)
+    found = at_least(10_000, arrived, 60)
     told = [(record["attributes"], record["trace_id"]) for record in found]
     assert Counter((says["item"], says["number"], trace_id) for says, trace_id in told) == wanted
 
@@ -271,10 +283,9 @@ def test_workers_each_deliver_their_own(tmp_path: Path, backends: tuple[Collecto
         shop.stop()
 
     def arrived() -> list[Any]:
-        found = [record for record in gate.records() if record["attributes"].get("item") in items]
-        return found if len(found) >= 120 else []
+        return [record for record in gate.records() if record["attributes"].get("item") in items]
 
-    found = wait_for(arrived)
+    found = at_least(120, arrived)
     assert len(found) == 120
     instances = {(r["resource"]["process.pid"], r["resource"]["service.instance.id"]) for r in found}
     assert len({pid for pid, _ in instances}) == len({instance for _, instance in instances}) == len(instances)
@@ -301,5 +312,5 @@ def test_the_service_goes_on_while_the_collector_is_away(tmp_path: Path) -> None
         gate.start()
         shop.get(f"/records/{after}")
         for item in (during, after):
-            found = wait_for(lambda item=item: (some := records_of(gate, item)) and len(some) >= 4 and some)
+            found = at_least(4, partial(records_of, gate, item))
             assert sorted(record["attributes"]["number"] for record in found) == [0, 1, 2, 3]

@@ -23,7 +23,7 @@ class Sink:
     """A real provider of the SDK, and the records that came through it."""
 
     def __init__(self) -> None:
-        self._exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # the SDK's
+        self._exporter = InMemoryLogRecordExporter()  # the SDK's
         self.provider = LoggerProvider(
             resource=Resource.get_empty(), shutdown_on_exit=False, meter_provider=NoOpMeterProvider()
         )

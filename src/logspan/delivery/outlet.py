@@ -227,6 +227,6 @@ class Outlet:
 
     def _shut_exporter_down(self) -> None:
         try:
-            self.exporter.shutdown()  # type: ignore[no-untyped-call]
+            self.exporter.shutdown()
         except BaseException as error:
             self._notices.say(f"{self.name}:shutdown", f"{self.name}: shutdown failed: {type(error).__name__}")

@@ -55,7 +55,7 @@ def _run(check: Check, factory: Factory) -> str | None:
             try:
                 check(exporter)
             finally:
-                exporter.shutdown()  # type: ignore[no-untyped-call]
+                exporter.shutdown()
         except BaseException as error:
             problem.append(f"[{type(error).__name__}: {safe_str(error)}]")
 
@@ -129,9 +129,9 @@ def flushes_in_time(exporter: LogRecordExporter) -> None:
 def refuses_after_shutdown(exporter: LogRecordExporter) -> None:
     """After `shutdown` a batch is a FAILURE, and neither raises; a second `shutdown` changes nothing."""
     exporter.export(sample_batch())
-    exporter.shutdown()  # type: ignore[no-untyped-call]
+    exporter.shutdown()
     _expect(exporter.export(sample_batch()), LogRecordExportResult.FAILURE)
-    exporter.shutdown()  # type: ignore[no-untyped-call]
+    exporter.shutdown()
 
 
 def works_after_a_fork(exporter: LogRecordExporter) -> None:
