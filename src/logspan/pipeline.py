@@ -21,6 +21,9 @@ from logspan.health import HealthReport, report
 from logspan.ledger import ExporterSnapshot, Ledger, LedgerSnapshot
 from logspan.root import RootProcessor
 
+_FOREVER = 1e8
+"""Seconds; more than locks can wait for is cut to this."""
+
 
 class UnredactedProcessorWarning(UserWarning):
     """A processor was added to a pipeline's provider: it sees records before redaction."""
@@ -150,7 +153,7 @@ class Pipeline:
             return False
         if self._report is not None:
             return self._report.complete
-        deadline = self._clock.monotonic() + timeout
+        deadline = self._clock.monotonic() + min(timeout, _FOREVER)
         lost = self.ledger.snapshot().lost
         return self._delivery.flush(deadline) and self.ledger.snapshot().lost == lost
 
@@ -161,9 +164,9 @@ class Pipeline:
         """
         if inside_pipeline():
             return DrainReport(complete=False, ledger=self.ledger.snapshot())
-        timeout = self._shutdown_timeout if timeout is None else timeout
+        timeout = min(self._shutdown_timeout if timeout is None else timeout, _FOREVER)
         deadline = self._clock.monotonic() + timeout
-        if not self._shutdown_lock.acquire(timeout=min(max(timeout, 0), threading.TIMEOUT_MAX)):
+        if not self._shutdown_lock.acquire(timeout=max(timeout, 0)):
             return DrainReport(complete=False, ledger=self.ledger.snapshot())  # another thread is at it, and has longer
         try:
             if self._report is None:

@@ -38,7 +38,7 @@ from tests.core.support import attributes_of, bodies, built, log, record
 
 def stock_memory() -> InMemoryLogRecordExporter:
     """The SDK's own."""
-    return InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
+    return InMemoryLogRecordExporter()
 
 
 def logspan_threads() -> list[str]:
@@ -236,7 +236,7 @@ def test_a_record_that_cannot_be_taken_is_counted() -> None:
 
 
 def test_logging_at_the_end_of_the_stack_leaves_the_ledger_right(build: Build) -> None:
-    """Each frame of an endless recursion logs on its way out; where there is no room at all comes Python's own error."""
+    """Each frame of an endless recursion logs on its way out; only where there is no room left it cannot."""
     memory = InMemoryExporter()
     pipeline = build(mem=memory)
     logger = pipeline.logger_provider.get_logger("app")

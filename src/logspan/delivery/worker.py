@@ -75,13 +75,13 @@ class DeliveryWorker:
         done = threading.Event()
         self._sweeps.append(done)
         self._latch.ring()
-        return done.wait(min(max(timeout, 0), threading.TIMEOUT_MAX))
+        return done.wait(max(timeout, 0))
 
     def stop(self, timeout: float) -> None:
         """End the thread. A slice of records that it does not finish within `timeout` seconds is taken from it."""
         self._stopped = True
         self._latch.ring()
-        self._thread.join(min(max(timeout, 0), threading.TIMEOUT_MAX))
+        self._thread.join(max(timeout, 0))
         if self._thread.is_alive() and not self._current.settle():
             self._thread.join(_IDLE)  # it is past the processors: what is left to do never waits
 
