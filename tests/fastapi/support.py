@@ -20,7 +20,7 @@ from logspan.testing import InMemoryExporter
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # newer versions would rather have httpx2, older ones know httpx alone
-    from starlette.testclient import TestClient as TestClient
+    from starlette.testclient import TestClient as TestClient  # noqa: PLC0414 - for the tests
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def records_in(folder: Path) -> list[dict[str, Any]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SERVERS)
 def test_every_request_has_its_records_and_its_span(name: str, tmp_path: Path) -> None:
-    """R2.1, R2.2, R3.2: once each, with the id that the client was told, from the process that answered; none is lost."""
+    """R2.1, R2.2, R3.2: once each, with the id that the client was told, from the process that answered."""
     with OtlpSink() as sink:
         with running(name, tmp_path, sink) as server:
             answers = {path: server.get(path) for n in range(4) for path in (f"/ok/{n}", f"/sync/{n}")}

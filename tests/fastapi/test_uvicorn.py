@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI, Request
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
 from logspan import Settings, bind, instrument_app
 from logspan.testing import InMemoryExporter, OtlpSink, Reply
-
 from tests.fastapi.support import served, watched
 
 MODES = pytest.mark.parametrize("mode", ["native", "contrib"])
@@ -139,6 +140,41 @@ def test_a_request_that_never_reaches_the_app_keeps_its_access_line() -> None:
                 pass
         assert "x-trace-id" not in response.headers
         assert [record.body for record in seen.records() if record.scope == "uvicorn.access" and "503" in record.body]
+
+
+@SERVER
+def test_the_same_on_a_connection_that_has_served_requests(http: str) -> None:
+    """R2.2: there uvicorn speaks in the context of an earlier request, whose record says nothing of this one."""
+    app = shop()
+    with watched(app) as seen, served(app, limit_concurrency=2, http=http, loop="asyncio") as port:
+        connection = _connect(port)
+        connection.request("POST", "/upload", b"x" * 1_000_000)
+        assert connection.getresponse().read() == b"1000000"
+        with socket.create_connection(("127.0.0.1", port)):
+            status = 0
+            while status != 503:  # until uvicorn has noticed the other connection
+                connection.request("GET", "/a")
+                response = connection.getresponse()
+                response.read()
+                status = response.status
+        connection.close()
+        assert [record.body for record in seen.records() if record.scope == "uvicorn.access" and "503" in record.body]
+
+
+def test_where_contrib_stands_outside_of_us_its_span_stays_current() -> None:
+    """R2.3: instrumented after us, it decides on the context; we take nothing away from it."""
+    app = shop()
+    with watched(app) as seen, served(app, http="h11", loop="asyncio") as port:
+        FastAPIInstrumentor.instrument_app(app)
+        connection = _connect(port)
+        for method, path, body in (("POST", "/upload", b"x" * 1_000_000), ("GET", "/a", None)):
+            connection.request(method, path, body)
+            response = connection.getresponse()
+            response.read()
+        connection.close()
+        (log,) = [record for record in seen.logs() if record.scope == "tests.uvicorn"]
+        assert log.trace_id == response.headers["x-trace-id"] == seen.requests()[-1].trace_id
+    FastAPIInstrumentor.uninstrument_app(app)
 
 
 def test_a_hanging_endpoint_does_not_hold_the_servers_shutdown() -> None:
