@@ -1,4 +1,4 @@
-# Every target sets up what it needs in .venv and does nothing twice. PYTHON=python3.13 chooses another interpreter.
+# Every target sets up what it needs in .venv and does nothing twice. Another interpreter: make clean, then PYTHON=python3.13
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -77,7 +77,7 @@ clean: ## take away all that was made here (not the backends' cache)
 $(VENV)/.base: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; name one: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@echo "setting up $(VENV) ($$($(PYTHON) --version))" >&2
-	@$(PYTHON) -m venv --clear $(VENV) || { echo "this Python cannot make environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "this Python cannot make environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@$(PIP) install --upgrade 'pip>=25.1'
 	@$(PIP) install -c constraints.txt -e .
 	@touch $@
