@@ -78,7 +78,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="logspan-demo-") as folder:
         answers, console, report, records = run(Path(folder))
     heading("What the shop printed")
-    print(console, end="")
+    print(console)
     show_traces(answers, records)
     show_ledger(report)
     problems = [*check_records(answers, records), *check_ledger(report)]
@@ -104,6 +104,7 @@ def run(folder: Path) -> tuple[list[Answer], str, dict[str, Any], list[Written]]
             wait_until_it_listens(port, shop, console)
             heading("Requests")
             answers = [send(port, call) for call in CALLS]
+            print()
             shop.send_signal(signal.SIGINT)
             shop.wait(10)
         finally:
@@ -197,14 +198,14 @@ def show_traces(answers: Sequence[Answer], records: Sequence[Written]) -> None:
     order = {trace_id: position for position, trace_id in enumerate(titles)}
     ranked = sorted(records, key=lambda record: (order.get(record.trace_id, -1), record.time))
     for trace_id, group in groupby(ranked, key=lambda record: record.trace_id):
-        print(f"  {paint('1', trace_id or 'outside of any request')}  {paint('2', titles.get(trace_id, ''))}")
+        print(f"  {paint('1', trace_id or 'outside of any request')}  {paint('2', titles.get(trace_id, ''))}".rstrip())
         for record in group:
             print(
                 f"    {paint(severity_color(record), f'{record.severity:<6}')}{record.body}  {paint('2', record.scope)}"
             )
             for key, value in sorted(record.attributes.items()):
-                if not key.startswith("code."):
-                    print(paint("2", f"          {key} = {shortened(value)}"))
+                if trace_id and not key.startswith("code."):
+                    print(paint("2", f"           {key} = {shortened(value)}"))
         print()
 
 
@@ -281,7 +282,7 @@ def check_ledger(report: dict[str, Any]) -> Iterator[str]:
 
 
 def heading(text: str) -> None:
-    print(f"\n{paint('1;36', text)}\n{paint('36', '─' * len(text))}", flush=True)
+    print(f"{paint('1;36', text)}\n{paint('36', '─' * len(text))}", flush=True)
 
 
 def severity_color(record: Written) -> str:

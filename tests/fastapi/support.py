@@ -20,7 +20,9 @@ from logspan.testing import InMemoryExporter
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # newer versions would rather have httpx2, older ones know httpx alone
-    from starlette.testclient import TestClient as TestClient  # noqa: PLC0414 - for the tests
+    from starlette.testclient import TestClient
+
+__all__ = ["Seen", "TestClient", "Watched", "ids", "served", "watched"]
 
 
 @dataclass(frozen=True)

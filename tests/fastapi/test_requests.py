@@ -191,6 +191,20 @@ def test_what_an_endpoint_binds_is_on_its_request_and_on_no_later_one() -> None:
         assert [record.attributes.get("order_id") for record in seen.requests()] == [42, None]
 
 
+def test_what_is_bound_behind_a_base_http_middleware_is_on_the_request_too() -> None:
+    """R2.3: Starlette's `BaseHTTPMiddleware` runs the endpoint in a context of its own."""
+    app = shop()
+
+    @app.middleware("http")
+    async def copied(request: Request, call_next: Any) -> Any:
+        return await call_next(request)
+
+    with watched(app) as seen:
+        client(app).get("/bound")
+        client(app).get("/sync/a")
+        assert [record.attributes.get("order_id") for record in seen.requests()] == [42, None]
+
+
 @MODES
 async def test_concurrent_requests_never_mix(mode: str) -> None:
     """R2.3: 40 requests that wait for one another keep their ids and what they bound."""

@@ -17,6 +17,7 @@ from fastapi import FastAPI, Request
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
 from logspan import Settings, bind, instrument_app
+from logspan.settings import OtlpSettings
 from logspan.testing import InMemoryExporter, OtlpSink, Reply
 from tests.fastapi.support import served, watched
 
@@ -181,7 +182,7 @@ def test_a_hanging_endpoint_does_not_hold_the_servers_shutdown() -> None:
     """R3.2: logs and spans share one deadline at the end of the lifespan."""
     app = shop()
     with OtlpSink([Reply(delay=60.0), Reply(delay=60.0)]) as sink:
-        settings = Settings(exporters=["otlp"], shutdown_timeout=0.5, otlp={"endpoint": sink.endpoint})
+        settings = Settings(exporters=["otlp"], shutdown_timeout=0.5, otlp=OtlpSettings(endpoint=sink.endpoint))
         handle = instrument_app(app, settings)
         with served(app) as port:
             _get(port, "/a")

@@ -15,7 +15,6 @@ from opentelemetry.trace import (
     SpanKind,
     Tracer,
     TracerProvider,
-    get_current_span,
 )
 
 from logspan.providers.routed import Routes
@@ -74,9 +73,7 @@ class _DelegatingTracer(Tracer):
         record_exception: bool = True,  # noqa: FBT001, FBT002
         set_status_on_exception: bool = True,  # noqa: FBT001, FBT002
     ) -> Span:
-        """Start a span; a SERVER span never becomes the child of a request that is over."""
-        if kind is SpanKind.SERVER and _is_over(get_current_span(context)):
-            context = Context()
+        """Start a span with the target's tracer."""
         return self._tracer().start_span(
             name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
         )
@@ -114,12 +111,3 @@ class _CurrentSpan:
                     return function(*args, **kwargs)
 
         return traced
-
-
-def _is_over(span: Span) -> bool:
-    """Whether a span of this process has ended.
-
-    On a keep-alive connection asyncio runs a later request in the context of an earlier one (after a large body, or
-    when requests are pipelined). A new request is no part of that one's trace.
-    """
-    return getattr(span, "end_time", None) is not None
