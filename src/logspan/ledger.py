@@ -11,38 +11,32 @@ Both hold exactly when the pipeline is idle; no term is computed from the others
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 
 class Tally:
-    """A count that any thread adds to.
+    """A count that any thread adds to, without a lock.
 
-    `one()` counts one, and returns nothing of use: a single step of a C iterator, with no lock and no Python frame, so
-    that neither a signal handler in the midst of it nor the end of the stack can make it wrong.
+    A C iterator counts: each step, or run of steps, and each look at it is one call that neither another thread nor a
+    signal handler can interrupt. (With a lock, a handler that waits for a worker could hold what the worker needs.)
     """
 
-    __slots__ = ("_bulk", "_lock", "_reads", "one")
+    __slots__ = ("_counter", "one")
 
     def __init__(self) -> None:
-        self.one: Callable[[], int] = itertools.count().__next__
-        self._reads = 0
-        self._bulk = 0
-        self._lock = threading.RLock()
+        self._counter = itertools.count()
+        self.one: Callable[[], int] = self._counter.__next__
+        """Count one. It has no Python frame, so the end of the stack cannot make it wrong; returns nothing of use."""
 
     def add(self, number: int) -> None:
-        """Count several at once."""
-        with self._lock:
-            self._bulk += number
+        """Count several at once; some 15 ns for each."""
+        next(itertools.islice(self._counter, number, number), None)
 
     def value(self) -> int:
-        """What was counted so far."""
-        with self._lock:
-            ones = self.one() - self._reads
-            self._reads += 1
-            return ones + self._bulk
+        """What was counted so far: `count(7)` shows where it is without moving it."""
+        return int(repr(self._counter)[6:-1])
 
 
 class Level:

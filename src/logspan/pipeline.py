@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import threading
 import warnings
@@ -181,12 +182,15 @@ class Pipeline:
         self._wait_for_callers(min(deadline, self._clock.monotonic() + 1.0))
         self._root.sealed = True
         self._delivery.close(deadline)
+        self._root.ended = True
+        self._delivery.admission.write_off("after_shutdown")  # what came in while it was closing
 
     def _wait_for_callers(self, deadline: float) -> None:
         """Wait for the calls that were inside `on_emit` when the gate was closed: they still belong to the queue."""
         ledger = self.ledger
         pause = threading.Event()
-        while ledger.settled.value() < ledger.emitted.value() and self._clock.monotonic() < deadline:
+        own = self._root.calls_under(inspect.currentframe())
+        while ledger.settled.value() + own < ledger.emitted.value() and self._clock.monotonic() < deadline:
             pause.wait(0.001)
 
     def _drain_report(self) -> DrainReport:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import FrameType
 
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.context import Context
@@ -52,9 +53,8 @@ class RootProcessor(LogRecordProcessor):
         self._ledger = ledger
         self._notices = notices
         self.resource = Resource.get_empty()
-        self.closed = False
-        self.sealed = False
-        """Closed lets in the calls that were inside already; sealed, a second later, does not."""
+        self.closed = self.sealed = self.ended = False
+        """Closed lets in the calls that were inside already; sealed, a second later, does not; at last all is over."""
         self.wake: Callable[[], object] = _nothing
         self.flush: Callable[[float], bool] = _nothing_to_flush
         self.close: Callable[[], object] = _nothing
@@ -124,10 +124,20 @@ class RootProcessor(LogRecordProcessor):
             self._admission.release(1)
             raise
         self.wake()
+        if self.ended:  # the shutdown ran while this call stood still: in a signal handler, say
+            self._admission.write_off("after_shutdown")
 
     def _lose(self, error: Exception) -> None:
         self._ledger.dropped.add("pipeline_error")
         self._notices.say("pipeline", f"a record could not be taken: {type(error).__name__}")
+
+    def calls_under(self, frame: FrameType | None) -> int:
+        """How many calls of `on_emit` the caller stands on, in a signal handler: to wait for them would be in vain."""
+        found = 0
+        while frame is not None:
+            found += frame.f_code is RootProcessor.on_emit.__code__ and frame.f_locals.get("self") is self
+            frame = frame.f_back
+        return found
 
     def _stage_failed(self, name: str, error: Exception) -> None:
         self._ledger.processor_errors.add(name)

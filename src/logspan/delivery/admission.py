@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from itertools import repeat
@@ -32,6 +33,7 @@ class Admission:
 
     def reset(self) -> None:
         """All places free, in a forked child: what is queued there is the parent's."""
+        self._lock = threading.RLock()
         self._places: deque[None] = deque(repeat(None, self._size))
         self._debts: deque[None] = deque()
 
@@ -60,3 +62,10 @@ class Admission:
         """Give `number` places back: their records have gone on to the outlets."""
         self._ledger.queued.leave(number)
         self._places.extend(repeat(None, number))
+
+    def write_off(self, reason: str) -> None:
+        """Count all that is still queued as dropped: at the end, when nobody will take it any more."""
+        with self._lock:
+            number = self._ledger.queued.value()
+            self._ledger.queued.leave(number)
+            self._ledger.dropped.add(reason, number)

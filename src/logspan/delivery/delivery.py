@@ -43,7 +43,7 @@ class Delivery:
         self.batch.shutdown()
         self.worker.sweep(deadline - self.clock.monotonic())  # what a late caller has put in between
         self.worker.stop(deadline - self.clock.monotonic())
-        self._count_stranded()
+        self.admission.write_off("shutdown_timeout")
         for outlet in self.outlets:
             outlet.finish(deadline)
         for outlet in self.outlets:
@@ -51,12 +51,6 @@ class Delivery:
         last = max(deadline, self.clock.monotonic() + _GRACE)
         for outlet in self.outlets:
             outlet.join(last)
-
-    def _count_stranded(self) -> None:
-        stranded = self.ledger.queued.value()
-        if stranded:
-            self.ledger.dropped.add("shutdown_timeout", stranded)
-            self.ledger.queued.leave(stranded)
 
     def reset_after_fork(self) -> None:
         """Begin anew in a forked child: own queues, threads and connections."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from opentelemetry.sdk._logs import ReadableLogRecord
 
-from logspan.clock import Clock
+from logspan.clock import Clock, Latch
 from logspan.delivery.admission import Overflow
 from logspan.delivery.batch import Batch
 
@@ -25,14 +25,19 @@ class SendingQueueConfig:
 
 
 class SendingQueue:
-    """Records in order. `position` counts what was taken in, `settled` what was delivered, refused or given up."""
+    """Records in order. `position` counts what was taken in, `settled` what was delivered, refused or given up.
+
+    Its lock is for the pipeline's own threads. Whoever waits for them does not take it: a signal handler may interrupt
+    that waiting, and wait for the same threads itself.
+    """
 
     def __init__(self, config: SendingQueueConfig, clock: Clock) -> None:
         self._config = config
         self._clock = clock
         self._records: deque[ReadableLogRecord] = deque()
         self._current: Batch | None = None
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._waiting: deque[Latch] = deque()
         self.position = 0
         self.settled = 0
 
@@ -46,7 +51,7 @@ class SendingQueue:
 
     def put(self, records: Sequence[ReadableLogRecord]) -> int:
         """Take records in; how many had to go, by the overflow policy, for want of room."""
-        with self._changed:
+        with self._lock:
             if self._config.overflow == "drop_newest":
                 return self._put_what_fits(records)
             self._records.extend(records)
@@ -65,14 +70,14 @@ class SendingQueue:
 
     def take_batch(self) -> Batch:
         """The oldest records, a batch at most; who settles it says so with `settle`."""
-        with self._changed:
+        with self._lock:
             size = min(len(self._records), self._config.max_export_batch_size)
             self._current = Batch([self._records.popleft() for _ in range(size)])
             return self._current
 
     def abandon(self) -> int:
         """Give up all that is not settled, the batch that is being sent included; how many records those are."""
-        with self._changed:
+        with self._lock:
             left = len(self._records)
             self._records.clear()
             if self._current is not None and self._current.settle():
@@ -81,20 +86,24 @@ class SendingQueue:
 
     def settle(self, number: int) -> None:
         """Say that `number` records are done with, for better or worse."""
-        with self._changed:
+        with self._lock:
             self._settle(number)
 
     def _settle(self, number: int) -> None:
         self.settled += number
-        if number:
-            self._changed.notify_all()
+        for latch in list(self._waiting):
+            latch.ring()
 
     def wait_settled(self, position: int, deadline: float) -> bool:
         """Wait until all up to `position` is settled; False when `deadline` (monotonic seconds) came first."""
-        with self._changed:
+        latch = Latch()
+        self._waiting.append(latch)
+        try:
             while self.settled < position:
                 remaining = deadline - self._clock.monotonic()
                 if remaining <= 0:
                     return False
-                self._changed.wait(remaining)
-        return True
+                latch.wait(remaining)
+            return True
+        finally:
+            self._waiting.remove(latch)

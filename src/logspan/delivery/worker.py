@@ -59,7 +59,7 @@ class DeliveryWorker:
         self._latch = Latch()
         self._idle = False
         self._stopped = False
-        self._sweeps: deque[threading.Event] = deque()
+        self._sweeps: deque[Latch] = deque()
         self._current = Batch([])
         self._thread = threading.Thread(target=self._run, name="logspan-delivery", daemon=True)
         self._thread.start()
@@ -72,7 +72,7 @@ class DeliveryWorker:
 
     def sweep(self, timeout: float) -> bool:
         """Wait until everything emitted before this call is with the outlets; False when it took over `timeout` s."""
-        done = threading.Event()
+        done = Latch()
         self._sweeps.append(done)
         self._latch.ring()
         return done.wait(max(timeout, 0))
@@ -110,7 +110,7 @@ class DeliveryWorker:
             self._look()
         if not self._stopped:
             for _ in range(asked):
-                self._sweeps.popleft().set()
+                self._sweeps.popleft().ring()
         return worked > 0
 
     def _look(self) -> int:

@@ -1,0 +1,59 @@
+"""A single outlet, without a pipeline round it."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, cast
+
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk._logs.export import LogRecordExporter
+
+from logspan.clock import Clock, SystemClock
+from logspan.delivery.outlet import Outlet
+from logspan.delivery.retry import RetryPolicy
+from logspan.delivery.sending_queue import SendingQueueConfig
+from logspan.ledger import ExporterLedger
+from logspan.notices import Notices
+from tests.core.support import record
+
+NO_JITTER = RetryPolicy(randomization_factor=0.0)
+
+
+class Kit:
+    """An outlet with its ledger; `put(n)` gives it the next n records, numbered."""
+
+    def __init__(
+        self,
+        exporter: LogRecordExporter,
+        clock: Clock | None = None,
+        retry: RetryPolicy = NO_JITTER,
+        **queue: Any,
+    ) -> None:
+        self.ledger = ExporterLedger()
+        self.clock = clock or SystemClock()
+        self.outlet = Outlet(
+            "test",
+            exporter,
+            self.ledger,
+            queue=SendingQueueConfig(**{"schedule_delay": 0.01, **queue}),
+            retry=retry,
+            clock=self.clock,
+            notices=Notices(lambda: None),
+        )
+        self._numbers = itertools.count()
+
+    def put(self, count: int = 1) -> None:
+        """Queue records whose bodies go on counting."""
+        made = [record(next(self._numbers)) for _ in range(count)]
+        self.outlet.put(cast("list[ReadableLogRecord]", made))
+
+    def drain(self, seconds: float = 20.0) -> bool:
+        """What a flush does."""
+        return self.outlet.wait_for(self.outlet.hurry(), self.clock.monotonic() + seconds)
+
+    def close(self, seconds: float = 20.0) -> None:
+        """What a shutdown does."""
+        deadline = self.clock.monotonic() + seconds
+        self.outlet.finish(deadline)
+        self.outlet.close(deadline)
+        self.outlet.join(deadline)
