@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 SECRET = "tok_4eC39HqL"  # what the shop logs with an order
+STOP = 15  # seconds
+ROOT = Path(__file__).resolve().parents[1]
 COLOR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
@@ -99,14 +101,16 @@ def run(folder: Path) -> tuple[list[Answer], str, dict[str, Any], list[Written]]
     console, ledger, file = folder / "console.txt", folder / "ledger.json", folder / "shop.jsonl"
     command = [sys.executable, "-m", "examples.shop", "--port", str(port), "--ledger", str(ledger)]
     with console.open("wb") as output:
-        shop = subprocess.Popen(command, env=environment(file), stdout=output, stderr=subprocess.STDOUT)
+        shop = subprocess.Popen(command, cwd=ROOT, env=environment(file), stdout=output, stderr=subprocess.STDOUT)
         try:
             wait_until_it_listens(port, shop, console)
             heading("Requests")
             answers = [send(port, call) for call in CALLS]
             print()
             shop.send_signal(signal.SIGINT)
-            shop.wait(10)
+            shop.wait(STOP)
+        except subprocess.TimeoutExpired:
+            sys.exit(f"the shop did not end within {STOP} seconds")
         finally:
             if shop.poll() is None:
                 shop.kill()
@@ -228,10 +232,11 @@ EACH = ("routed_away", "delivered", "rejected", "dropped", "spooled", "in_flight
 
 
 def terms(counts: dict[str, Any], names: Sequence[str]) -> str:
-    """The terms that are not zero; `delivered` and `fanned_out` in any case."""
-    numbers = {name: number(counts[name]) for name in names}
+    """The terms that are not zero, with the reasons of drops; `delivered` and `fanned_out` in any case."""
     return " + ".join(
-        f"{name} {count}" for name, count in numbers.items() if count or name in ("delivered", "fanned_out")
+        f"{name} {number(counts[name])}" + (f" {counts[name]}" if isinstance(counts[name], dict) else "")
+        for name in names
+        if number(counts[name]) or name in ("delivered", "fanned_out")
     )
 
 

@@ -307,9 +307,11 @@ def test_a_forked_child_exports_its_own_spans_under_its_own_resource() -> None:
     if not child:
         trace.get_tracer("x").start_span("child").end()
         undo()
+        undo.shutdown(5)
         os._exit(0)
     os.waitpid(child, 0)
     undo()
+    undo.shutdown(5)
     print(os.getpid(), child)
     pipeline.shutdown(1)
     """,

@@ -6,6 +6,7 @@ import atexit
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
@@ -29,10 +30,10 @@ class Companion(Protocol):
     """Something that is flushed, shut down and undone together with the pipeline: the OTel providers."""
 
     def flush(self, timeout: float) -> bool:
-        """Deliver what waits, `timeout` seconds at most."""
+        """Deliver what waits, `timeout` seconds at most; with 0 it begins, and a later call waits for it."""
 
     def shutdown(self, timeout: float) -> bool:
-        """Deliver what waits and stop, `timeout` seconds at most."""
+        """Deliver what waits and stop, `timeout` seconds at most; with 0 it begins, and a later call waits for it."""
 
     def __call__(self) -> object:
         """Undo."""
@@ -129,16 +130,25 @@ class Handle:
         self.add_undo(companion)
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until what was accepted before has left, `timeout` seconds at most for each signal; True if it has."""
-        flushed = [companion.flush(timeout) for companion in self._companions]
-        return self.pipeline.flush(timeout) and all(flushed)
+        """Wait until what was accepted before has left, `timeout` seconds at most for all signals; True if it has."""
+        deadline = monotonic() + timeout
+        for companion in self._companions:
+            companion.flush(0.0)  # begins it
+        flushed = [self.pipeline.flush(timeout)]
+        flushed += [companion.flush(max(deadline - monotonic(), 0.0)) for companion in self._companions]
+        return all(flushed)
 
     def shutdown(self, timeout: float | None = None) -> DrainReport:
-        """Deliver what waits and stop, `timeout` seconds at most for each signal (default: `shutdown_timeout`)."""
+        """Deliver what waits and stop, `timeout` seconds at most for all signals (default: `shutdown_timeout`)."""
         seconds = self.settings.shutdown_timeout if timeout is None else timeout
-        for companion in reversed(self._companions):
-            _guarded(lambda companion=companion: companion.shutdown(seconds))  # type: ignore[misc]
-        return self.pipeline.shutdown(seconds)
+        deadline = monotonic() + seconds
+        companions = self._companions[::-1]
+        for companion in companions:
+            _guarded(lambda companion=companion: companion.shutdown(0.0))  # type: ignore[misc]  # begins it
+        report = self.pipeline.shutdown(seconds)
+        for companion in companions:
+            _guarded(lambda companion=companion: companion.shutdown(max(deadline - monotonic(), 0.0)))  # type: ignore[misc]
+        return report
 
     def reassert(self) -> None:
         """Take up again what the application has configured away since: call it when its start-up is over."""

@@ -15,7 +15,7 @@ from logspan.fastapi.spans import Contrib, choose
 from logspan.fastapi.stack import Stack
 from logspan.install import Handle, disabled, install, process_sources
 from logspan.notices import Notices
-from logspan.providers import DelegatingLoggerProvider, InstalledProviders, install_providers
+from logspan.providers import DelegatingLoggerProvider, install_providers
 
 if TYPE_CHECKING:
     from opentelemetry.sdk._logs.export import LogRecordExporter
@@ -62,9 +62,8 @@ def instrument_app(
 
         pipeline = build_pipeline(settings, exporters=exporters)
     handle = install(pipeline, settings, exporters=exporters)
-    providers = install_providers(pipeline, settings)
-    handle.add_companion(providers)
-    edge = Edge(_config(pipeline, settings), handle.reassert, _flush(pipeline, providers, settings), spans)
+    handle.add_companion(install_providers(pipeline, settings))
+    edge = Edge(_config(pipeline, settings), handle.reassert, _flush(handle), spans)
     _watch(app, edge, handle)
     return handle
 
@@ -124,16 +123,14 @@ def _saw_span(span: Any, scope: Any) -> None:
         request.saw_span(span)
 
 
-def _flush(pipeline: Pipeline, providers: InstalledProviders, settings: Settings) -> Callable[[], Awaitable[None]]:
-    """What the lifespan's end waits for: logs and spans at the same time, so that neither takes the other's time."""
+def _flush(handle: Handle) -> Callable[[], Awaitable[None]]:
+    """What the lifespan's end waits for, beside the event loop and within `shutdown_timeout`."""
 
     async def flush() -> None:
         try:
-            from anyio import create_task_group, to_thread
+            from anyio import to_thread
 
-            async with create_task_group() as tasks:
-                tasks.start_soon(to_thread.run_sync, pipeline.flush, settings.shutdown_timeout)
-                tasks.start_soon(to_thread.run_sync, providers.flush, settings.shutdown_timeout)
+            await to_thread.run_sync(handle.flush, handle.settings.shutdown_timeout)
         except Exception as error:
             Notices().say("lifespan", f"the flush at the end of the lifespan failed: {type(error).__name__}")
 

@@ -36,25 +36,27 @@ _UNSET = frozenset({"ProxyTracerProvider", "_ProxyMeterProvider", "ProxyLoggerPr
 class InstalledProviders:
     """What `install_providers` returns: call it to undo."""
 
-    def __init__(self, owner: LoggerProvider, spans: Spans | None, shutdown_timeout: float) -> None:
+    def __init__(self, owner: LoggerProvider, spans: Spans | None) -> None:
         self._owner = owner
         self._spans = spans
-        self._shutdown_timeout = shutdown_timeout
 
     def flush(self, timeout: float) -> bool:
-        """Export the spans that have ended, `timeout` seconds at most; True when that is done."""
+        """Export the spans that have ended, `timeout` seconds at most; True when that is done.
+
+        With 0 the export begins, and a later call waits for it.
+        """
         return self._spans is None or self._spans.flush(timeout)
 
     def shutdown(self, timeout: float) -> bool:
-        """Export the spans that have ended and stop, `timeout` seconds at most. A second call does nothing."""
+        """Export the spans that have ended and stop, `timeout` seconds at most; with 0 as in `flush`."""
         return self._spans is None or self._spans.shutdown(timeout)
 
     def __call__(self) -> None:
-        """Point the globals away from this pipeline, and stop its providers within `shutdown_timeout`."""
+        """Point the globals away from this pipeline, and begin to stop its providers; `shutdown` waits for that."""
         for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
             if isinstance(provider, DelegatingTracerProvider | DelegatingMeterProvider):
                 provider.unpoint(self._owner)
-        self.shutdown(self._shutdown_timeout)
+        self.shutdown(0.0)
 
 
 def install_providers(pipeline: Pipeline, settings: Settings) -> InstalledProviders:
@@ -66,7 +68,7 @@ def install_providers(pipeline: Pipeline, settings: Settings) -> InstalledProvid
     """
     owner = pipeline.logger_provider
     if settings.sdk_disabled:
-        return InstalledProviders(owner, None, 0.0)
+        return InstalledProviders(owner, None)
     if _unset(get_logger_provider()):
         set_logger_provider(DelegatingLoggerProvider())
     spans = None
@@ -76,7 +78,7 @@ def install_providers(pipeline: Pipeline, settings: Settings) -> InstalledProvid
     if settings.metrics.enabled and (meters := _meters()) is not None:
         real = MeterProvider(resource=pipeline.resource, shutdown_on_exit=False)
         meters.point(owner, lambda: real)
-    return InstalledProviders(owner, spans, settings.shutdown_timeout)
+    return InstalledProviders(owner, spans)
 
 
 def _unset(provider: object) -> bool:

@@ -33,7 +33,6 @@ class Spans:
         self._resource = resource
         self._exporter = exporter
         self._built: dict[int, _Process] = {}
-        self._closed = False
 
     def provider(self) -> TracerProvider:
         """The provider for this process."""
@@ -48,17 +47,17 @@ class Spans:
         return kept
 
     def flush(self, timeout: float) -> bool:
-        """Export what has ended, `timeout` seconds at most; True when all of it was handed to the exporter in time."""
+        """Export what has ended, `timeout` seconds at most; True when all of it was handed to the exporter in time.
+
+        With 0 the export begins, and a later call waits for it.
+        """
         process = self._built.get(os.getpid())
-        return process is None or process.run(process.provider.force_flush, timeout)
+        return process is None or process.begin(process.provider.force_flush).wait(timeout)
 
     def shutdown(self, timeout: float) -> bool:
-        """Export what has ended and stop, `timeout` seconds at most. What is left then is lost."""
+        """Export what has ended and stop, `timeout` seconds at most; what is left then is lost. 0 as in `flush`."""
         process = self._built.get(os.getpid())
-        if self._closed or process is None:
-            return True
-        self._closed = True
-        return process.run(process.provider.shutdown, timeout)
+        return process is None or process.end().wait(timeout)
 
 
 class _Process:
@@ -71,18 +70,26 @@ class _Process:
         self.provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], threading.Event] | None] = queue.SimpleQueue()
         self._exports = exporter is not None
+        self._ended: threading.Event | None = None
         if exporter is not None:
             self.provider.add_span_processor(BatchSpanProcessor(exporter()))
             threading.Thread(target=self._serve, name="logspan-spans", daemon=True).start()
 
-    def run(self, job: Callable[[], Any], timeout: float) -> bool:
-        """Have the thread do a job, and wait for it as long as there is time."""
-        if not self._exports:
-            job()
-            return True
+    def begin(self, job: Callable[[], Any]) -> threading.Event:
+        """Have the thread do a job; what is returned is set when it is done."""
         done = threading.Event()
-        self._jobs.put((job, done))
-        return done.wait(max(timeout, 0.0))
+        if self._exports:
+            self._jobs.put((job, done))
+        else:
+            job()
+            done.set()
+        return done
+
+    def end(self) -> threading.Event:
+        """The same of the shutdown, which happens once."""
+        if self._ended is None:
+            self._ended = self.begin(self.provider.shutdown)
+        return self._ended
 
     def abandon(self) -> None:
         """Stop a provider that has never had a span."""
