@@ -77,7 +77,7 @@ def running(name: str, folder: Path, sink: OtlpSink) -> Iterator[Server]:
         [sys.executable, *arguments], cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
     )
     try:
-        wait_until_it_is_up(process, folder / "output.txt", 2 if "--workers" in arguments else 1)
+        wait_until_it_is_up(process, port, folder / "output.txt", 2 if "--workers" in arguments else 1)
         yield Server(port)
         process.send_signal(signal.SIGTERM)
         process.wait(20)
@@ -88,9 +88,15 @@ def running(name: str, folder: Path, sink: OtlpSink) -> Iterator[Server]:
             process.wait()
 
 
-def wait_until_it_is_up(process: subprocess.Popen[bytes], output: Path, workers: int) -> None:
+def listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until_it_is_up(process: subprocess.Popen[bytes], port: int, output: Path, workers: int) -> None:
+    """Until each worker has run its start-up; uvicorn alone starts to listen only after that."""
     deadline = time.monotonic() + 25
-    while output.read_text().count("worker is up") < workers:
+    while output.read_text().count("worker is up") < workers or not listens(port):
         if time.monotonic() > deadline or process.poll() is not None:
             pytest.fail(f"the server does not come up:\n{output.read_text()}")
         threading.Event().wait(0.05)
