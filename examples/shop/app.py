@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import Any
 
 from fastapi import BackgroundTasks, FastAPI, HTTPException
 from pydantic import BaseModel, Field
@@ -11,6 +12,12 @@ from logspan import bind, get_logger, instrument_app
 
 logger = logging.getLogger("shop")
 log = get_logger("shop.orders")
+try:  # whoever logs with structlog (or loguru) goes on doing so
+    import structlog
+
+    mail: Any = structlog.get_logger("shop.mail")
+except ImportError:
+    mail = get_logger("shop.mail")
 
 app = FastAPI(title="shop")
 handle = instrument_app(app)
@@ -67,4 +74,4 @@ async def refund(order_id: int) -> dict[str, int]:
 
 async def send_confirmation(order: Order) -> None:
     await asyncio.sleep(0.01)
-    log.info("confirmation sent", sku=order.sku)
+    mail.info("confirmation sent", sku=order.sku)
