@@ -34,6 +34,7 @@ ORDER = (
     "transport",
     "processors",
     "exporters",
+    "spool",
     "delivery",
     "sources",
     "plugins",
