@@ -9,7 +9,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
 
 from logspan.clock import Clock, SystemClock
-from logspan.delivery.admission import OVERDRAFT, Admission
+from logspan.delivery.admission import OVERDRAFT, Admission, QueueBound
 from logspan.delivery.delivery import Delivery
 from logspan.delivery.intake import Intake
 from logspan.delivery.outlet import Outlet
@@ -31,7 +31,7 @@ from logspan.root import RootProcessor, Stages
 from logspan.settings import Settings
 
 if TYPE_CHECKING:
-    from logspan.settings import FilterSettings
+    from logspan.settings import FilterSettings, QueueSettings
 
 Exporters = Mapping[str, LogRecordExporter] | Sequence[LogRecordExporter]
 
@@ -52,8 +52,9 @@ def build_pipeline(
     ledger, notices = Ledger(), Notices()
     named, stages, processors = _exporters(settings, exporters), _stages(settings), _processors(settings)
 
-    intake = Intake()
-    admission = Admission(settings.queue.max_queue_size, settings.queue.overflow, ledger, intake.drop_oldest)
+    bound = _queue_bound(settings.queue)
+    intake = Intake(bound.protected_severity)
+    admission = Admission(bound, ledger, intake.drop_oldest, clock)
     batch = _batch_processor(intake, settings.queue.max_queue_size)
     root = RootProcessor(stages, admission, batch, ledger, notices)
 
@@ -132,8 +133,21 @@ def _processors(settings: Settings) -> list[tuple[str, Processor]]:
     return [*redact, ("limit", Limiter(limits.max_attributes, limits.max_value_length, limits.max_depth))]
 
 
+def _queue_bound(settings: QueueSettings) -> QueueBound:
+    return QueueBound(
+        max_queue_size=settings.max_queue_size,
+        max_queue_bytes=settings.max_queue_bytes,
+        overflow=settings.overflow,
+        block_timeout=settings.block_timeout,
+        high_water_mark=settings.high_water_mark,
+        sampling_percentage=settings.sampling_percentage,
+        protected_severity=severity_named(settings.protected_severity).value,
+    )
+
+
 def _sending_queue(settings: Settings) -> SendingQueueConfig:
-    return SendingQueueConfig(**settings.sending_queue.model_dump(), overflow=settings.queue.overflow)
+    protected = severity_named(settings.queue.protected_severity).value
+    return SendingQueueConfig(**settings.sending_queue.model_dump(), protected_severity=protected)
 
 
 def _exporters(settings: Settings, given: Exporters | None) -> Mapping[str, LogRecordExporter]:

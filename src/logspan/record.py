@@ -54,6 +54,7 @@ class Record(LogRecord, ReadWriteLogRecord):
         "timestamp",
         "trace_flags",
         "trace_id",
+        "weight",
     )
 
     def __init__(
@@ -85,6 +86,7 @@ class Record(LogRecord, ReadWriteLogRecord):
         self.resource: Resource | None = None
         self.limits: LogRecordLimits = _NO_LIMITS
         self.dropped = 0
+        self.weight = 0
 
     @property
     def log_record(self) -> Record:  # type: ignore[override]

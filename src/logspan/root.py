@@ -67,7 +67,7 @@ class RootProcessor(LogRecordProcessor):
         self._ledger.emitted.one()
         try:
             record = self._staged(log_record)
-            if record is not None and self._admission.admit():
+            if record is not None and self._admission.admit(record):
                 self._enqueue(record)
         except Exception as error:
             self._lose(error)
@@ -121,7 +121,7 @@ class RootProcessor(LogRecordProcessor):
         try:
             self._batch.on_emit(record)
         except Exception:
-            self._admission.release(1)
+            self._admission.release(1, record.weight)
             raise
         self.wake()
         if self.ended:  # the shutdown ran while this call stood still: in a signal handler, say

@@ -21,8 +21,9 @@ from opentelemetry.sdk._logs.export import (
 )
 from opentelemetry.sdk.resources import Resource
 
+from logspan.clock import SystemClock
 from logspan.context import bind
-from logspan.delivery.admission import Admission
+from logspan.delivery.admission import Admission, QueueBound
 from logspan.delivery.intake import Intake
 from logspan.errors import UnknownExporterError
 from logspan.ledger import Ledger
@@ -161,7 +162,8 @@ class Batch(LogRecordProcessor):
 def root_with(stages: Stages, batch: Batch | None = None, size: int = 10) -> tuple[RootProcessor, Ledger, Batch]:
     """A root processor with stages of the test's own."""
     ledger, batch = Ledger(), batch or Batch()
-    admission = Admission(size, "drop_newest", ledger, Intake().drop_oldest)
+    bound = QueueBound(max_queue_size=size, overflow="drop_newest")
+    admission = Admission(bound, ledger, Intake().drop_oldest, SystemClock())
     return RootProcessor(stages, admission, batch, ledger, Notices(lambda: None)), ledger, batch
 
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
+from typing import cast
 
+from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
+from logspan.delivery.lanes import Lanes
+from logspan.record import Record
+
 
 class Intake(LogRecordExporter):
-    """A flat deque between the SDK's queue and the outlets.
+    """What stands between the SDK's queue and the outlets; the delivery worker takes, admission's eviction gives up."""
 
-    Its ends are popped by the delivery worker and by admission's eviction at the same time; each pop is one
-    uninterruptible step, so neither needs a lock.
-    """
+    def __init__(self, protected_severity: int = SeverityNumber.ERROR.value) -> None:
+        self._protected_severity = protected_severity
+        self.reset()
 
-    def __init__(self) -> None:
-        self._records: deque[ReadableLogRecord] = deque()
+    def reset(self) -> None:
+        """Forget everything, in a forked child: it is the parent's."""
+        self._records = Lanes(self._protected_severity)
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Append a batch."""
@@ -26,25 +31,12 @@ class Intake(LogRecordExporter):
 
     def take(self, most: int) -> list[ReadableLogRecord]:
         """The oldest records, `most` at most."""
-        taken: list[ReadableLogRecord] = []
-        try:
-            for _ in range(most):
-                taken.append(self._records.popleft())  # noqa: PERF401 - what was taken must survive the IndexError
-        except IndexError:
-            pass
-        return taken
+        return self._records.take(most)
 
-    def drop_oldest(self) -> bool:
-        """Give up the oldest record; whether there was one."""
-        try:
-            self._records.popleft()
-        except IndexError:
-            return False
-        return True
-
-    def reset(self) -> None:
-        """Forget everything, in a forked child: it is the parent's."""
-        self._records = deque()
+    def drop_oldest(self, protected_too: bool) -> Record | None:  # noqa: FBT001 - the only argument
+        """Give up the oldest record, a protected one only when no other is left; None when there is none to give."""
+        given_up = self._records.give_up_oldest(protected_too=protected_too)
+        return None if given_up is None else cast("Record", given_up.log_record)
 
     def __len__(self) -> int:
         return len(self._records)

@@ -86,6 +86,7 @@ class Outlet:
     def finish(self, deadline: float) -> None:
         """Nothing more will be put: send what is there, until `deadline` (monotonic seconds), and end. No waiting."""
         self._deadline = deadline
+        self._queue.closed = True
         self._ring()
 
     def close(self, deadline: float) -> None:

@@ -6,22 +6,35 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk._logs import ReadableLogRecord
 
 from logspan.clock import Clock, Latch
-from logspan.delivery.admission import Overflow
 from logspan.delivery.batch import Batch
+from logspan.delivery.lanes import Lanes
+from logspan.delivery.size import UNIT, weight_of
+
+_POLL = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class SendingQueueConfig:
-    """Sizes in records; `schedule_delay` in seconds: how long a record waits at most for its batch to fill."""
+    """The bound of an outlet: `queue_size` in records, `queue_bytes` in estimated bytes of memory.
+
+    `schedule_delay` is in seconds: how long a record waits at most for its batch to fill. With `block_on_overflow` the
+    delivery worker, and so every exporter, waits for room here; else records go by `overflow`, those of
+    `protected_severity` and above last.
+    """
 
     queue_size: int = 50_000
+    queue_bytes: int = 64 * 1024 * 1024
     max_export_batch_size: int = 512
     schedule_delay: float = 0.2
-    overflow: Overflow = "drop_oldest"
+    overflow: Literal["drop_oldest", "drop_newest"] = "drop_oldest"
+    block_on_overflow: bool = False
+    protected_severity: int = SeverityNumber.ERROR.value
 
 
 class SendingQueue:
@@ -34,12 +47,14 @@ class SendingQueue:
     def __init__(self, config: SendingQueueConfig, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self._records: deque[ReadableLogRecord] = deque()
+        self._records = Lanes(config.protected_severity)
+        self._weight = 0
         self._current: Batch | None = None
         self._lock = threading.RLock()
         self._waiting: deque[Latch] = deque()
         self.position = 0
         self.settled = 0
+        self.closed = False
 
     def __len__(self) -> int:
         return len(self._records)
@@ -51,35 +66,57 @@ class SendingQueue:
 
     def put(self, records: Sequence[ReadableLogRecord]) -> int:
         """Take records in; how many had to go, by the overflow policy, for want of room."""
-        with self._lock:
-            if self._config.overflow == "drop_newest":
-                return self._put_what_fits(records)
-            self._records.extend(records)
-            self.position += len(records)
-            surplus = max(len(self._records) - self._config.queue_size, 0)
-            for _ in range(surplus):
-                self._records.popleft()
-            self._settle(surplus)
-            return surplus
+        gone = 0
+        for record in records:
+            if self._config.block_on_overflow:
+                self._wait_for_room(record)
+            with self._lock:
+                gone += self._put(record)
+        return gone
 
-    def _put_what_fits(self, records: Sequence[ReadableLogRecord]) -> int:
-        fitting = records[: max(self._config.queue_size - len(self._records), 0)]
-        self._records.extend(fitting)
-        self.position += len(fitting)
-        return len(records) - len(fitting)
+    def _put(self, record: ReadableLogRecord) -> int:
+        before = self.position
+        gone = 0
+        while not self._fits(record):
+            given_up = self._make_room(record)
+            if given_up is None:
+                return gone + 1
+            gone += 1
+            self._weight -= weight_of(given_up)
+            self._settle(1)
+        self._records.extend((record,))
+        self._weight += weight_of(record)
+        self.position = before + 1
+        return gone
+
+    def _fits(self, record: ReadableLogRecord) -> bool:
+        in_bytes = (self._weight + weight_of(record)) * UNIT <= self._config.queue_bytes
+        return len(self._records) < self._config.queue_size and (in_bytes or not self._records)
+
+    def _make_room(self, record: ReadableLogRecord) -> ReadableLogRecord | None:
+        number = record.log_record.severity_number
+        protected = number is not None and number.value >= self._config.protected_severity
+        if self._config.overflow == "drop_newest" and not protected:
+            return None
+        return self._records.give_up_oldest(protected_too=protected)
+
+    def _wait_for_room(self, record: ReadableLogRecord) -> None:
+        latch = Latch()
+        while not self._fits(record) and not self.closed:
+            self._clock.wait(latch, _POLL)
 
     def take_batch(self) -> Batch:
         """The oldest records, a batch at most; who settles it says so with `settle`."""
         with self._lock:
-            size = min(len(self._records), self._config.max_export_batch_size)
-            self._current = Batch([self._records.popleft() for _ in range(size)])
-            return self._current
+            self._current = batch = Batch(self._records.take(self._config.max_export_batch_size))
+            self._weight -= sum(map(weight_of, batch.records))
+            return batch
 
     def abandon(self) -> int:
         """Give up all that is not settled, the batch that is being sent included; how many records those are."""
         with self._lock:
-            left = len(self._records)
-            self._records.clear()
+            left = len(self._records.take(len(self._records)))
+            self._weight = 0
             if self._current is not None and self._current.settle():
                 left += len(self._current)
             return left

@@ -60,7 +60,7 @@ class DeliveryWorker:
         self._idle = False
         self._stopped = False
         self._sweeps: deque[Latch] = deque()
-        self._current = Batch([])
+        self._current, self._weight = Batch([]), 0
         self._thread = threading.Thread(target=self._run, name="logspan-delivery", daemon=True)
         self._thread.start()
 
@@ -131,7 +131,7 @@ class DeliveryWorker:
         self._idle = False
 
     def _hand_over(self, batch: Batch) -> None:
-        self._current = batch
+        self._current, self._weight = batch, sum(record.log_record.weight for record in batch.records)  # type: ignore[attr-defined]
         if self._stopped:
             return
         ready: list[ReadableLogRecord] = []
@@ -143,7 +143,7 @@ class DeliveryWorker:
             self._fan_out(ready)
             for name in failed:
                 self._ledger.dropped.add(f"{name}_failed")
-            self._admission.release(len(batch))
+            self._admission.release(len(batch), self._weight)
 
     def _fan_out(self, records: Sequence[ReadableLogRecord]) -> None:
         self._ledger.fanned_out.add(len(records))
@@ -156,7 +156,7 @@ class DeliveryWorker:
         self._notices.say("delivery", f"delivery worker: {type(error).__name__}")
         if self._current.settle():
             self._ledger.dropped.add("worker_error", len(self._current))
-            self._admission.release(len(self._current))
+            self._admission.release(len(self._current), self._weight)
 
     def _process(self, readable: ReadableLogRecord) -> str:
         """Redact and limit. A record on which one of them fails is never sent as it is: the name of that one, or ""."""

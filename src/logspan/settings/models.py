@@ -43,14 +43,32 @@ class QueueSettings(Section):
     """The queue between the callers and the delivery worker."""
 
     max_queue_size: int = Field(default=50_000, gt=0, description="Records that wait at most.")
+    max_queue_bytes: int = Field(
+        default=67_108_864, ge=1_048_576, description="Estimated memory of the records that wait, at most, in bytes."
+    )
     schedule_delay: float = Field(
         default=0.02,
         gt=0,
         allow_inf_nan=False,
         description="Time between two looks of the delivery worker, in seconds.",
     )
-    overflow: Annotated[Literal["drop_newest", "drop_oldest"], Choice] = Field(
-        default="drop_oldest", description="Which record gives way when the queue is full; each one is counted."
+    overflow: Annotated[Literal["block", "drop_newest", "drop_oldest", "sample"], Choice] = Field(
+        default="drop_oldest",
+        description="Which record gives way when the queue is full; each one is counted. `block` makes the caller wait "
+        "first, `block_timeout` at most (on an event loop and in signal handlers not at all), and then drops the "
+        "newest. `sample` thins out records below WARNING from `high_water_mark` on, and then drops the oldest.",
+    )
+    block_timeout: float = Field(
+        default=1.0, ge=0, allow_inf_nan=False, description="How long a caller waits under `block`, in seconds."
+    )
+    high_water_mark: float = Field(
+        default=0.8, ge=0, le=1, description="How full the queue is when `sample` begins, as a share."
+    )
+    sampling_percentage: float = Field(
+        default=10.0, ge=0, le=100, description="Share that `sample` still takes above the mark, in percent."
+    )
+    protected_severity: Level = Field(
+        default="ERROR", description="Records of this level and above are the last to give way, here and below."
     )
 
 
@@ -58,6 +76,19 @@ class SendingQueueSettings(Section):
     """The queue in front of each exporter."""
 
     queue_size: int = Field(default=50_000, gt=0, description="Records that wait at most, for each exporter.")
+    queue_bytes: int = Field(
+        default=67_108_864,
+        ge=1_048_576,
+        description="Estimated memory of the records that wait, at most, for each exporter, in bytes.",
+    )
+    overflow: Annotated[Literal["drop_newest", "drop_oldest"], Choice] = Field(
+        default="drop_oldest", description="Which record gives way when an exporter's queue is full; each is counted."
+    )
+    block_on_overflow: bool = Field(
+        default=False,
+        description="Have all exporters wait for room in the queue of a slow one instead; the queue before them then "
+        "fills up, and its own `overflow` decides.",
+    )
     max_export_batch_size: int = Field(default=512, gt=0, description="Records in one batch at most.")
     schedule_delay: float = Field(
         default=0.2,

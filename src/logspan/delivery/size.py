@@ -1,0 +1,46 @@
+"""What a record weighs while it waits: an estimate of its memory, close enough to bound a queue by."""
+
+from __future__ import annotations
+
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.util.types import AnyValue
+
+from logspan.record import Record
+
+UNIT = 1_024
+"""Bytes; weights are in whole units of this size."""
+
+_RECORD, _ATTRIBUTE, _ITEM = 700, 70, 60
+_TEXTS = frozenset({str, bytes})
+_CONTAINERS = frozenset({list, dict})
+
+
+def weight(record: Record) -> int:
+    """The weight of a record in units, at least 1."""
+    attributes = record.attributes
+    size = _RECORD + _ATTRIBUTE * len(attributes) + _size(record.body)
+    for value in attributes.values():
+        kind = type(value)
+        if kind in _TEXTS:
+            size += len(value)  # type: ignore[arg-type]
+        elif kind in _CONTAINERS:
+            size += _size(value)
+    return (size + UNIT - 1) // UNIT
+
+
+def weight_of(readable: ReadableLogRecord) -> int:
+    """The weight that admission has found; a record that was let in over the bound has none."""
+    return getattr(readable.log_record, "weight", 0) or 1
+
+
+def _size(value: AnyValue) -> int:
+    """Of a clean value, which has neither cycles nor endless depth."""
+    if isinstance(value, str):
+        return len(value) if value.isascii() else 4 * len(value)
+    if isinstance(value, bytes):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(_ITEM + len(key) + _size(item) for key, item in value.items())
+    if isinstance(value, list):
+        return sum(_ITEM + _size(item) for item in value)
+    return 0
