@@ -59,7 +59,7 @@ def test_the_title_counts(env: Env) -> None:
         (
             "LOGSPAN_QUEUE__OVERFLOW",
             "drop_oldset",
-            "must be one of 'drop_newest', 'drop_oldest'; did you mean drop_oldest?",
+            "must be one of 'block', 'drop_newest', 'drop_oldest', 'sample'; did you mean drop_oldest?",
         ),
         ("LOGSPAN_OTLP__PROTOCOL", "http", "must be one of 'http/protobuf', 'grpc'"),
         ("LOGSPAN_METRICS__ENABLED", "maybe", "must be true or false"),

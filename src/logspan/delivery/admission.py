@@ -166,6 +166,6 @@ class Admission:
     def write_off(self, reason: str) -> None:
         """Count all that is still queued as dropped: at the end, when nobody will take it any more."""
         with self._lock:
-            number = self._ledger.queued.value()
+            number = max(self._ledger.queued.value(), 0)
             self._ledger.queued.leave(number)
             self._ledger.dropped.add(reason, number)

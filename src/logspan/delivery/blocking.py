@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import signal
 import sys
 import threading
@@ -35,7 +36,7 @@ def _on_event_loop() -> bool:
 def _interrupting() -> bool:
     """Whether the stack holds a function that Python called between two steps of another one."""
     interrupts = _interrupts()
-    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the documented way to one's own stack
+    frame: FrameType | None = inspect.currentframe()
     for _ in range(_MOST_FRAMES):
         if frame is None:
             return False
