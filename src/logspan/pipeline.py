@@ -9,6 +9,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import FrameType
 
 from opentelemetry._logs import Logger
 from opentelemetry.metrics import NoOpMeterProvider
@@ -176,6 +177,17 @@ class Pipeline:
             return self._report
         finally:
             self._shutdown_lock.release()
+
+    def deliver_at_once(self, wait: Callable[[], object] | None) -> None:
+        """Have each record's caller call `wait`, which must not raise, once the record is queued; None: as usual."""
+        self._root.wake = self._delivery.worker.wake if wait is None else wait
+
+    def after_emit(self, frame: FrameType | None, then: Callable[[], object]) -> bool:
+        """For a signal handler that interrupted `frame`: have `then` called at the end of the emit it stands in.
+
+        False if it stands in none: then nothing will call it. A record that is half-way can be counted only after that.
+        """
+        return self._root.defer(frame, then)
 
     def _close(self, deadline: float) -> None:
         self._root.closed = True

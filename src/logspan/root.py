@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FrameType
@@ -58,6 +60,7 @@ class RootProcessor(LogRecordProcessor):
         self.wake: Callable[[], object] = _nothing
         self.flush: Callable[[float], bool] = _nothing_to_flush
         self.close: Callable[[], object] = _nothing
+        self._deferred: tuple[int, Callable[[], object]] | None = None
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Take one record, from any thread; counted in at the start and out at the end."""
@@ -73,6 +76,8 @@ class RootProcessor(LogRecordProcessor):
             self._lose(error)
         finally:
             self._ledger.settled.one()
+            if self._deferred is not None:
+                self._run_deferred(*self._deferred)
 
     def _staged(self, log_record: ReadWriteLogRecord) -> Record | None:
         """The record as the stages leave it; None when it has to go, which is counted."""
@@ -138,6 +143,19 @@ class RootProcessor(LogRecordProcessor):
             found += frame.f_code is RootProcessor.on_emit.__code__ and frame.f_locals.get("self") is self
             frame = frame.f_back
         return found
+
+    def defer(self, frame: FrameType | None, then: Callable[[], object]) -> bool:
+        """Have `then` called when the emit that `frame` stands in is over, on this thread; False if it is in none."""
+        if not self.calls_under(frame):
+            return False
+        self._deferred = (threading.get_ident(), then)
+        return True
+
+    def _run_deferred(self, thread: int, then: Callable[[], object]) -> None:
+        own = inspect.currentframe()
+        if thread == threading.get_ident() and self.calls_under(own) == 1:  # the call that is ending
+            self._deferred = None
+            then()
 
     def _stage_failed(self, name: str, error: Exception) -> None:
         self._ledger.processor_errors.add(name)

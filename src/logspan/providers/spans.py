@@ -6,6 +6,7 @@ import contextvars
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
+from logspan.clock import Latch
 from logspan.context import mark_pipeline_thread
 from logspan.notices import Notices
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     import requests
 
     from logspan.settings import OtlpSettings, OtlpTarget
+
+_LOOK = 0.05
+"""Seconds."""
 
 
 class Spans:
@@ -60,6 +65,26 @@ class Spans:
         return process is None or process.end().wait(timeout)
 
 
+class _Done:
+    """An event without a lock of its own: a signal handler may wait for what the interrupted code waits for."""
+
+    def __init__(self) -> None:
+        self._done = False
+        self._latch = Latch()
+
+    def set(self) -> None:
+        """It is done."""
+        self._done = True
+        self._latch.ring()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until it is done, `timeout` seconds at most; whether it is."""
+        deadline = time.monotonic() + timeout
+        while not self._done and (left := deadline - time.monotonic()) > 0:
+            self._latch.wait(min(left, _LOOK))  # the ring wakes one only, and others may be waiting
+        return self._done
+
+
 class _Process:
     """A provider and, where spans are exported, a thread that waits for the exporter in place of whoever flushes.
 
@@ -68,16 +93,16 @@ class _Process:
 
     def __init__(self, resource: Resource, exporter: Callable[[], SpanExporter] | None) -> None:
         self.provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], threading.Event] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], _Done] | None] = queue.SimpleQueue()
         self._exports = exporter is not None
-        self._ended: threading.Event | None = None
+        self._ended: _Done | None = None
         if exporter is not None:
             self.provider.add_span_processor(BatchSpanProcessor(exporter()))
             threading.Thread(target=self._serve, name="logspan-spans", daemon=True).start()
 
-    def begin(self, job: Callable[[], Any]) -> threading.Event:
+    def begin(self, job: Callable[[], Any]) -> _Done:
         """Have the thread do a job; what is returned is set when it is done."""
-        done = threading.Event()
+        done = _Done()
         if self._exports:
             self._jobs.put((job, done))
         else:
@@ -85,7 +110,7 @@ class _Process:
             done.set()
         return done
 
-    def end(self) -> threading.Event:
+    def end(self) -> _Done:
         """The same of the shutdown, which happens once."""
         if self._ended is None:
             self._ended = self.begin(self.provider.shutdown)
