@@ -26,7 +26,7 @@ class CursorFile:
 
     def write(self, cursor: Cursor) -> None:
         """Move to a position; `generation` is this class's own affair."""
-        self.current = dataclasses.replace(cursor, generation=self.current.generation + 1)
+        self.current = dataclasses.replace(cursor, generation=self.current.generation + 1, certain=True)
         slot = self.current.generation % 2 * CURSOR_SLOT
         try:
             if self._descriptor is None:

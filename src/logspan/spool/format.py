@@ -7,6 +7,7 @@ frame carries how many frames and records went before it, so that a hole tells h
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 import zlib
 from dataclasses import dataclass
@@ -55,7 +56,8 @@ class FrameHeader:
 class Cursor:
     """Where to read on: the next frame's sequence and position, in which segment, at which byte.
 
-    `in_flight` says that this frame was handed out, and may have been sent.
+    `in_flight` says that this frame was handed out, and may have been sent. Not `certain`: a later position was written
+    and is damaged; it was one step ahead.
     """
 
     segment: int
@@ -64,6 +66,7 @@ class Cursor:
     position: int
     in_flight: bool = False
     generation: int = 0
+    certain: bool = True
 
 
 def pack_frame_header(payload: bytes, records: int, sequence: int, position: int, time: int) -> bytes:
@@ -114,7 +117,10 @@ def pack_cursor(cursor: Cursor) -> bytes:
 def unpack_cursor(data: bytes) -> Cursor | None:
     """The later of the two slots of a cursor file; None when both are damaged."""
     slots = [_slot(data[start : start + CURSOR_SLOT]) for start in (0, CURSOR_SLOT)]
-    return max((slot for slot in slots if slot is not None), key=lambda slot: slot.generation, default=None)
+    intact = [slot for slot in slots if slot is not None]
+    if len(intact) == 1:
+        return dataclasses.replace(intact[0], certain=False)
+    return max(intact, key=lambda slot: slot.generation, default=None)
 
 
 def _slot(data: bytes) -> Cursor | None:

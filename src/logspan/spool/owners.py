@@ -68,7 +68,7 @@ def create_owner(root: Path, exporter: str) -> Owner:
     _make_private(root)
     _make_private(parent)
     for left in range(_TRIES - 1, -1, -1):
-        name = f"{time.time_ns() // 1_000_000:013d}-{os.getpid()}-{secrets.token_hex(4)}"
+        name = f"{time.time_ns():019d}-{os.getpid()}-{secrets.token_hex(4)}"
         try:
             return _create(parent, name)
         except (FileExistsError, FileNotFoundError, BlockingIOError):  # cleaned away before it was locked

@@ -165,7 +165,7 @@ class _Stock:
         self._directory = directory
         self._contents = Contents(cursor=read_cursor(directory))
         cursor = self._contents.cursor
-        self._known = cursor is not None
+        self._known = cursor is not None and cursor.certain
         self._sequence = cursor.sequence if cursor else 0
         self._position = cursor.position if cursor else 0
         self._damaged = False

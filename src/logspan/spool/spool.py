@@ -202,7 +202,7 @@ class Spool:
         clean_up(self._config.directory, self._exporter)
         for directory in owner_directories(self._config.directory, self._exporter):
             try:
-                if self._older and self._used() + _size_of(directory) > self._config.max_size:
+                if self._older and self.backlog.size + _size_of(directory) > self._config.max_size:
                     break
                 found = adopt(directory, self._losses, self._clock)
             except OSError as error:
@@ -222,8 +222,8 @@ class Spool:
     @property
     def backlog(self) -> Backlog:
         """What is in the spool, adopted frames included."""
-        own = self._own
-        journals = self._journals()
+        self._check_process()
+        own, journals = self._own, self._journals()
         return Backlog(
             frames=sum(journal.frames for journal in journals),
             records=sum(journal.records for journal in journals),
@@ -232,6 +232,7 @@ class Spool:
         )
 
     def __bool__(self) -> bool:
+        self._check_process()
         return any(journal.frames for journal in self._journals())
 
     @property
