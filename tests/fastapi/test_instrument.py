@@ -266,6 +266,25 @@ def test_the_lifespan_of_the_user_runs_and_what_it_logs_is_flushed(when: str) ->
     state["handle"].uninstrument()
 
 
+def test_handlers_that_the_lifespan_sets_are_adopted_when_it_is_over() -> None:
+    """R1.2: a lifespan that configures logging takes no logger away from the pipeline."""
+    memory, logger = InMemoryExporter(), logging.getLogger("tests.set.in.lifespan")
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        logger.addHandler(logging.StreamHandler())
+        logger.propagate = False
+        yield
+
+    app = FastAPI(lifespan=lifespan)
+    with instrument_app(app, exporters={"console": memory}) as handle:
+        with TestClient(app):
+            logger.warning("m")
+        handle.flush()
+    assert [record.log_record.body for record in memory.records()] == ["m"]
+    logger.handlers, logger.propagate = [], True
+
+
 def test_a_lifespan_that_fails_fails_as_before_and_is_flushed() -> None:
     """R3.2: what led to the failure is delivered before the server hears of it."""
     memory, database = InMemoryExporter(), False

@@ -93,6 +93,55 @@ def test_configured_after(
     assert capsys.readouterr() == ("", "")
 
 
+OWN_CONSOLE = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "loggers": {"configured.apart": {"handlers": ["console"], "propagate": False, "level": "INFO"}},
+}
+OWN_CONSOLE_FILE = """
+[loggers]
+keys=root,apart
+[handlers]
+keys=console
+[formatters]
+keys=
+[logger_root]
+handlers=
+[logger_apart]
+qualname=configured.apart
+handlers=console
+propagate=0
+level=INFO
+[handler_console]
+class=StreamHandler
+args=(sys.stderr,)
+"""
+
+
+@pytest.mark.parametrize("by", ["dictConfig", "fileConfig"])
+def test_logger_apart_configured_after(
+    install: Install, routed: Sink, by: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A logger that is configured after us to stand apart is adopted at once, and given back."""
+    hooks = logging.config.dictConfigClass, logging.config.fileConfig
+    sources = install("logging", console=True)
+    if by == "dictConfig":
+        logging.config.dictConfig(OWN_CONSOLE)
+    else:
+        (tmp_path / "logging.ini").write_text(OWN_CONSOLE_FILE)
+        logging.config.fileConfig(tmp_path / "logging.ini", disable_existing_loggers=False)
+    apart = logging.getLogger("configured.apart")
+    apart.info("m")
+    assert routed.bodies == ["m"]
+    assert capsys.readouterr() == ("", "")
+    sources.release(sources.holders[0])
+    assert hooks == (logging.config.dictConfigClass, logging.config.fileConfig)
+    apart.info("m")
+    assert capsys.readouterr().err == "m\n"
+    apart.handlers, apart.propagate = [], True
+
+
 @CONFIGURATIONS
 def test_configured_before(
     install: Install,

@@ -183,13 +183,17 @@ def test_cached_loggers_follow(install: Install, routed: Sink, capsys: pytest.Ca
 
 
 def test_configured_after_us(install: Install, routed: Sink) -> None:
-    """A configuration that was made after us is taken up by `reassert`, once."""
+    """A configuration that is made after us is taken up at once, and only once; afterwards nothing is hooked."""
+    original = structlog.configure, structlog.configure_once, structlog.reset_defaults
     sources = install(console=True)
     to_print(JSON)
     sources.reassert()
-    sources.reassert()
     structlog.get_logger().info("m")
-    assert routed.bodies == ["m"]
+    structlog.reset_defaults()
+    structlog.get_logger().info("defaults")
+    assert routed.bodies == ["m", "defaults"]
+    sources.release(sources.holders[0])
+    assert original == (structlog.configure, structlog.configure_once, structlog.reset_defaults)
 
 
 def test_tuple_of_processors(install: Install, routed: Sink) -> None:

@@ -93,7 +93,9 @@ class RequestLayer:
             return message
 
         async def watched_send(message: Message) -> None:
-            if message["type"] in _LIFESPAN_ENDS:
+            if message["type"] == "lifespan.startup.complete":
+                self.edge.on_startup()  # again: lifespans like to configure logging
+            elif message["type"] in _LIFESPAN_ENDS:
                 await self.edge.on_end()
             await send(message)
 

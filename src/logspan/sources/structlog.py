@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 from collections.abc import Callable, Iterator, MutableMapping
@@ -24,6 +25,7 @@ Processor = Callable[[Any, str, EventDict], Any]
 
 _KEPT = "logspan.exception"
 _MOST_FRAMES = 64
+_CONFIGURING = ("configure", "configure_once", "reset_defaults")
 
 
 class RenderedText(str):
@@ -148,10 +150,25 @@ class StructlogSource:
         self._console = False
         self._replaced: list[tuple[Any, Any]] = []
         self._processors: list[StructlogProcessor] = []
+        self._original: dict[str, Any] = {}
+        self._hooks: dict[str, Any] = {}
 
     def install(self) -> None:
-        """Put them into what is configured now."""
+        """Put them into what is configured now, and into what will be."""
+        self._original = {name: vars(structlog)[name] for name in _CONFIGURING}
+        self._hooks = {name: self._and_reassert(configure) for name, configure in self._original.items()}
+        vars(structlog).update(self._hooks)
         self.reassert()
+
+    def _and_reassert(self, configure: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(configure)
+        def configure_and_reassert(*args: Any, **kwargs: Any) -> Any:
+            result = configure(*args, **kwargs)
+            if self._hooks:
+                self.reassert()
+            return result
+
+        return configure_and_reassert
 
     def reassert(self) -> None:
         """Put them into a configuration that was made since."""
@@ -174,6 +191,8 @@ class StructlogSource:
 
     def uninstall(self) -> None:
         """Take them out of every configuration that they were put into."""
+        module, hooks, self._hooks = vars(structlog), self._hooks, {}
+        module.update({name: self._original[name] for name, hook in hooks.items() if module[name] is hook})
         for installed, original in self._replaced:
             installed[:] = _unwrapped(installed)
             if original is not None and structlog.get_config()["processors"] is installed:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from logspan.sources.stdlib.guarded import GuardedHandlers, is_console
 from logspan.sources.stdlib.handler import LogspanHandler
+from logspan.sources.stdlib.reconfigured import Reconfigured
 
 SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "gunicorn.error", "gunicorn.access")
 
@@ -57,9 +58,11 @@ class Adoption:
         self._console = False
         self._guards: list[tuple[logging.Logger, GuardedHandlers]] = []
         self._level: int | None = None
+        self._reconfigured = Reconfigured(self._adopt_again)
 
     def install(self) -> None:
-        """Nothing yet: `reassert` adopts, once `root` and `servers` say what."""
+        """Hear of new configurations; it is `reassert` that adopts, once `root` and `servers` say what."""
+        self._reconfigured.install()
 
     def reassert(self) -> None:
         """Adopt the root logger, the servers' loggers and those with a console handler of their own.
@@ -70,6 +73,12 @@ class Adoption:
             self._adopt(logging.getLogger(), self.handler)
         for logger in self._others():
             self._adopt(logger, None)
+
+    def _adopt_again(self) -> None:
+        try:
+            self.reassert()
+        except Exception:  # a failure of ours: the application's configuration stands
+            pass
 
     def replace_console(self, on: bool) -> None:  # noqa: FBT001 - the only argument
         """Say whether our own console exporter writes what the application's console handlers would write."""
@@ -90,6 +99,7 @@ class Adoption:
 
     def uninstall(self) -> None:
         """Give every list back that is still ours, and the root logger's level."""
+        self._reconfigured.uninstall()
         guards, self._guards = self._guards, []
         for logger, guard in guards:
             restored = guard.release()
