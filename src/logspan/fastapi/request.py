@@ -176,7 +176,7 @@ class Request:
         logger = self.config.provider.get_logger(SCOPE_NAME)
         if isinstance(logger, NoOpLogger):
             return
-        seconds = (self._ended or perf_counter()) - self._started
+        seconds = round((self._ended or perf_counter()) - self._started, 6)
         status = self._final_status()
         if status is not None and status >= 500 and not self._error:
             self._severity, self._error = (SeverityNumber.ERROR, "ERROR"), {"error.type": str(status)}
@@ -212,7 +212,7 @@ class Request:
             "url.scheme": scope.get("scheme"),
             "network.protocol.name": "websocket" if self._websocket else None,
             "http.response.status_code": status,
-            "http.server.request.duration": round(seconds, 6),
+            "http.server.request.duration": seconds,
             "client.address": client[0] if client else None,
         }
         return {name: value for name, value in attributes.items() if value is not None}
