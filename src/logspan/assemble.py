@@ -13,9 +13,9 @@ from logspan.delivery.admission import OVERDRAFT, Admission, QueueBound
 from logspan.delivery.delivery import Delivery
 from logspan.delivery.intake import Intake
 from logspan.delivery.outlet import Outlet
-from logspan.delivery.retry import RetryPolicy
+from logspan.delivery.retry import BreakerPolicy, RetryPolicy
 from logspan.delivery.sending_queue import SendingQueueConfig
-from logspan.delivery.worker import DeliveryWorker, Processor
+from logspan.delivery.worker import DeliveryWorker, Pace, Processor
 from logspan.ledger import Ledger
 from logspan.notices import Notices
 from logspan.pipeline import Pipeline
@@ -65,6 +65,8 @@ def build_pipeline(
             ledger.exporter(name),
             queue=_sending_queue(settings),
             retry=RetryPolicy(**settings.retry_on_failure.model_dump()),
+            breaker=BreakerPolicy(**settings.circuit_breaker.model_dump()),
+            stall_timeout=settings.stall_timeout,
             clock=clock,
             notices=notices,
         )
@@ -77,7 +79,7 @@ def build_pipeline(
         processors,
         outlets,
         ledger,
-        schedule_delay=settings.queue.schedule_delay,
+        pace=Pace(settings.queue.schedule_delay, settings.stall_timeout),
         clock=clock,
         notices=notices,
     )

@@ -17,8 +17,8 @@ class HealthReport:
     causes: tuple[str, ...] = ()
 
 
-def report(*, workers_alive: bool, troubles: Mapping[str, str | None], lost: int) -> HealthReport:
-    """A report from what the pipeline knows: each exporter's trouble (None: none), and records lost so far."""
+def report(*, workers_alive: bool, troubles: Mapping[str, str | None], lost: int, restarts: int) -> HealthReport:
+    """A report from what the pipeline knows: each exporter's trouble (None: none); losses and restarts so far."""
     causes = [f"{name}: {trouble}" for name, trouble in troubles.items() if trouble]
     if not workers_alive:
         return HealthReport("failing", ("a delivery worker is not running", *causes))
@@ -26,4 +26,6 @@ def report(*, workers_alive: bool, troubles: Mapping[str, str | None], lost: int
         return HealthReport("failing", tuple(causes))
     if lost:
         causes.append(f"{lost} records lost since the start")
+    if restarts:
+        causes.append(f"{restarts} workers replaced since the start")
     return HealthReport("degraded" if causes else "ok", tuple(causes))

@@ -142,6 +142,7 @@ class ExporterLedger:
     def reset(self) -> None:
         """Begin anew, in a forked child: what the parent counted is the parent's."""
         self.fanned_out, self.delivered, self.in_flight = Tally(), Tally(), Level()
+        self.restarts = Tally()
         self.rejected, self.dropped = TallyMap(), TallyMap()
 
     def snapshot(self) -> ExporterSnapshot:
@@ -178,7 +179,8 @@ class Ledger:
 
     def snapshot(self) -> LedgerSnapshot:
         """The counts at this moment; exact when the pipeline is idle."""
-        exporters = {name: exporter.snapshot() for name, exporter in self._exporters.items()}
+        each = dict(self._exporters)
+        exporters = {name: exporter.snapshot() for name, exporter in each.items()}
         return LedgerSnapshot(
             emitted=self.emitted.value(),
             filtered=self.filtered.value(),
@@ -188,6 +190,6 @@ class Ledger:
             fanned_out=self.fanned_out.value(),
             processor_errors=self.processor_errors.values(),
             suppressed_self_logs=self.suppressed_self_logs.value(),
-            worker_restarts=self.worker_restarts.value(),
+            worker_restarts=self.worker_restarts.value() + sum(one.restarts.value() for one in each.values()),
             exporters=MappingProxyType(exporters),
         )

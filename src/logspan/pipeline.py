@@ -214,10 +214,12 @@ class Pipeline:
 
     def health(self) -> HealthReport:
         """How the pipeline is: `ok`, `degraded` or `failing`, with the causes."""
+        snapshot = self.ledger.snapshot()
         return report(
             workers_alive=self._delivery.alive or self._report is not None,
             troubles=self._delivery.troubles,
-            lost=self.ledger.snapshot().lost,
+            lost=snapshot.lost,
+            restarts=snapshot.worker_restarts,
         )
 
     def reset_after_fork(self) -> None:

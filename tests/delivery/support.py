@@ -10,12 +10,13 @@ from opentelemetry.sdk._logs.export import LogRecordExporter
 
 from logspan.clock import Clock, SystemClock
 from logspan.delivery.outlet import Outlet
-from logspan.delivery.retry import RetryPolicy
+from logspan.delivery.retry import BreakerPolicy, RetryPolicy
 from logspan.delivery.sending_queue import SendingQueueConfig
 from logspan.ledger import ExporterLedger
 from logspan.notices import Notices
 from tests.core.support import record
 
+NEVER_OPEN = BreakerPolicy(failure_threshold=1_000_000)
 NO_JITTER = RetryPolicy(randomization_factor=0.0)
 
 
@@ -27,6 +28,7 @@ class Kit:
         exporter: LogRecordExporter,
         clock: Clock | None = None,
         retry: RetryPolicy = NO_JITTER,
+        breaker: BreakerPolicy = NEVER_OPEN,
         **queue: Any,
     ) -> None:
         self.ledger = ExporterLedger()
@@ -37,6 +39,8 @@ class Kit:
             self.ledger,
             queue=SendingQueueConfig(**{"schedule_delay": 0.01, **queue}),
             retry=retry,
+            breaker=breaker,
+            stall_timeout=60.0,
             clock=self.clock,
             notices=Notices(lambda: None),
         )

@@ -22,8 +22,7 @@ class Batch:
             return False
         return True
 
-    @property
-    def settled(self) -> bool:
+    def is_settled(self) -> bool:
         """Whether somebody has counted it already."""
         return not self._unsettled
 

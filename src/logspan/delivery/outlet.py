@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -13,8 +12,9 @@ from logspan.clock import Clock, Latch
 from logspan.context import mark_pipeline_thread
 from logspan.delivery.attempt import EXPORTER_ERROR, attempt
 from logspan.delivery.batch import Batch
-from logspan.delivery.retry import Retry, RetryPolicy, honoured
+from logspan.delivery.retry import BreakerPolicy, CircuitBreaker, Retry, RetryPolicy, honoured
 from logspan.delivery.sending_queue import SendingQueue, SendingQueueConfig
+from logspan.delivery.thread import WorkerThread
 from logspan.ledger import ExporterLedger
 from logspan.notices import Notices
 from logspan.outcome import Delivered, DeliveringExporter, Outcome, Rejected, Retryable
@@ -34,6 +34,8 @@ class Outlet:
         *,
         queue: SendingQueueConfig,
         retry: RetryPolicy,
+        breaker: BreakerPolicy,
+        stall_timeout: float,
         clock: Clock,
         notices: Notices,
     ) -> None:
@@ -42,6 +44,10 @@ class Outlet:
         self._ledger = ledger
         self._config = queue
         self._retry = retry
+        self._breaker_policy = breaker
+        self._stall_timeout = stall_timeout
+        self.watch: Callable[[], None] = _nothing_to_watch
+        """Called by this outlet's thread now and then: who is to be seen when it hangs."""
         self._clock = clock
         self._notices = notices
         self._begin()
@@ -52,9 +58,10 @@ class Outlet:
         self._queue = SendingQueue(self._config, self._clock)
         self._work, self._hurry = Latch(), Latch()
         self._hurry_to = 0
+        self._breaker = CircuitBreaker(self._breaker_policy, self._clock)
         self._deadline: float | None = None
         self._current: Batch | None = None
-        self._thread = threading.Thread(target=self._run, name=f"logspan-outlet-{self.name}", daemon=True)
+        self._thread = WorkerThread(f"logspan-outlet-{self.name}", self._run, self._clock)
         self._thread.start()
 
     # ------------------------------------------------------------------------------ called by others
@@ -105,7 +112,7 @@ class Outlet:
 
     def join(self, deadline: float) -> None:
         """Wait for the worker, whose last act is to shut the exporter down."""
-        self._thread.join(max(deadline - self._clock.monotonic(), 0))
+        self._thread.join(deadline - self._clock.monotonic())
 
     def reset_after_fork(self) -> None:
         """Begin anew in a forked child: the queue and the connections are the parent's."""
@@ -119,19 +126,30 @@ class Outlet:
     @property
     def alive(self) -> bool:
         """Whether the worker is running."""
-        return self._thread.is_alive()
+        return self._thread.alive
+
+    def revive(self) -> None:
+        """Replace the thread if it has died, or hangs in the exporter; called by the delivery worker's thread."""
+        trouble = "" if self._deadline is not None else self._thread.trouble(self._stall_timeout)
+        if trouble:
+            self._claim(self._current, f"exporter_{trouble}")
+            self._ledger.restarts.one()
+            self._notices.say(f"{self.name}:revived", f"{self.name}: the worker {trouble}: a new one goes on")
+            self._thread.start()
 
     # ------------------------------------------------------------------------------ the outlet's own thread
 
     def _run(self) -> None:
         mark_pipeline_thread()
         with suppress_instrumentation():
-            while not self._done():
+            while self._thread.is_current() and not self._done():
                 try:
+                    self.watch()
                     self._turn()
                 except BaseException as error:
                     self._abandon(error)
-            self._shut_exporter_down()
+            if self._thread.is_current():
+                self._shut_exporter_down()
 
     def _done(self) -> bool:
         return self._deadline is not None and not self._queue
@@ -148,18 +166,24 @@ class Outlet:
             return
         if not (self._hurried() or self._queue.full_batch):
             self._clock.wait(self._work, self._config.schedule_delay)
-        self._current = self._queue.take_batch()
-        self._send(self._current)
-        self._current = None
+        self._current = batch = self._queue.take_batch()
+        self._send(batch)
 
     def _send(self, batch: Batch) -> None:
+        self._back_off(self._breaker.delay(), 0)
         retry = Retry(self._retry, self._clock)
-        while not batch.settled:
+        while not batch.is_settled():
+            self._thread.busy()
             outcome = attempt(self.exporter, batch.records, self._timeout())
+            self._thread.idle()
+            if batch.is_settled():  # a shutdown, or who replaced this thread, has not waited
+                return
             if not isinstance(outcome, Retryable):
+                self._breaker.answered()
                 self._settle(batch, outcome)
                 return
-            self.trouble = outcome.reason
+            self._breaker.failed()
+            self.trouble = f"{outcome.reason} (circuit open)" if self._breaker.open else outcome.reason
             delay = retry.next_delay(outcome.retry_after, self._deadline)
             if delay is None:
                 self._give_up(batch, outcome.reason)
@@ -190,14 +214,16 @@ class Outlet:
         self._queue.settle(len(batch))
 
     def _give_up(self, batch: Batch, reason: str) -> None:
-        if batch.settle():
-            self._count_dropped("retry_exhausted" if self._deadline is None else "shutdown_timeout", len(batch), reason)
-            self._queue.settle(len(batch))
+        self._claim(batch, "retry_exhausted" if self._deadline is None else "shutdown_timeout", reason)
 
     def _abandon(self, error: BaseException) -> None:
-        batch, self._current = self._current, None
+        if self._thread.is_current():
+            self._claim(self._current, "worker_error", type(error).__name__)
+
+    def _claim(self, batch: Batch | None, reason: str, detail: str = "") -> None:
+        """Take a batch from the thread that has it, and count it as dropped."""
         if batch is not None and batch.settle():
-            self._count_dropped("worker_error", len(batch), type(error).__name__)
+            self._count_dropped(reason, len(batch), detail)
             self._queue.settle(len(batch))
 
     def _count_delivered(self, outcome: Delivered, size: int) -> None:
@@ -231,3 +257,7 @@ class Outlet:
             self.exporter.shutdown()
         except BaseException as error:
             self._notices.say(f"{self.name}:shutdown", f"{self.name}: shutdown failed: {type(error).__name__}")
+
+
+def _nothing_to_watch() -> None:
+    """Until the delivery worker is there."""

@@ -58,3 +58,45 @@ class Retry:
 def honoured(retry_after: float | None) -> float:
     """The least delay that a peer has asked for, in seconds: 0 when it asked for none, or for nonsense."""
     return min(retry_after, MOST_RETRY_AFTER) if retry_after is not None and retry_after > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerPolicy:
+    """`failure_threshold` failed attempts in a row open the circuit; then one goes through each `open_interval` s."""
+
+    failure_threshold: int = 5
+    open_interval: float = 30.0
+
+
+class CircuitBreaker:
+    """Spares a peer that is down: while the circuit is open, a new batch waits for its turn instead of trying at once.
+
+    The attempts of one batch follow its own back-off; without a breaker each batch after one that was given up would
+    begin with the shortest interval again.
+    """
+
+    def __init__(self, policy: BreakerPolicy, clock: Clock) -> None:
+        self._policy = policy
+        self._clock = clock
+        self._failures = 0
+        self._last = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Whether the peer counts as down."""
+        return self._failures >= self._policy.failure_threshold
+
+    def delay(self) -> float:
+        """Seconds until the next attempt may be made: 0 unless the circuit is open."""
+        if not self.open:
+            return 0.0
+        return max(self._last + self._policy.open_interval - self._clock.monotonic(), 0.0)
+
+    def failed(self) -> None:
+        """An attempt has failed in a way that may pass."""
+        self._failures += 1
+        self._last = self._clock.monotonic()
+
+    def answered(self) -> None:
+        """The peer has answered, whatever it said."""
+        self._failures = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from opentelemetry.sdk._logs import ReadableLogRecord
 
@@ -14,6 +15,7 @@ from logspan.delivery.admission import Admission
 from logspan.delivery.batch import Batch
 from logspan.delivery.intake import Intake
 from logspan.delivery.outlet import Outlet
+from logspan.delivery.thread import WorkerThread
 from logspan.ledger import Ledger
 from logspan.notices import Notices
 from logspan.record import Record
@@ -22,6 +24,14 @@ Processor = Callable[[Record], None]
 
 _SLICE = 128
 _IDLE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds: `schedule_delay` between two looks, `stall_timeout` until a thread that hangs is replaced."""
+
+    schedule_delay: float = 0.02
+    stall_timeout: float = 60.0
 
 
 class DeliveryWorker:
@@ -39,7 +49,7 @@ class DeliveryWorker:
         outlets: Sequence[Outlet],
         ledger: Ledger,
         *,
-        schedule_delay: float,
+        pace: Pace,
         clock: Clock,
         notices: Notices,
     ) -> None:
@@ -49,9 +59,11 @@ class DeliveryWorker:
         self._processors = processors
         self._outlets = outlets
         self._ledger = ledger
-        self._schedule_delay = schedule_delay
+        self._pace = pace
         self._clock = clock
         self._notices = notices
+        for outlet in outlets:
+            outlet.watch = self.revive
         self.begin()
 
     def begin(self) -> None:
@@ -61,7 +73,8 @@ class DeliveryWorker:
         self._stopped = False
         self._sweeps: deque[Latch] = deque()
         self._current, self._weight = Batch([]), 0
-        self._thread = threading.Thread(target=self._run, name="logspan-delivery", daemon=True)
+        self._reviving = threading.Lock()
+        self._thread = WorkerThread("logspan-delivery", self._run, self._clock)
         self._thread.start()
 
     def wake(self) -> None:
@@ -81,37 +94,52 @@ class DeliveryWorker:
         """End the thread. A slice of records that it does not finish within `timeout` seconds is taken from it."""
         self._stopped = True
         self._latch.ring()
-        self._thread.join(max(timeout, 0))
-        if self._thread.is_alive() and not self._current.settle():
+        self._thread.join(timeout)
+        if self._thread.alive and not self._current.settle():
             self._thread.join(_IDLE)  # it is past the processors: what is left to do never waits
 
     @property
     def alive(self) -> bool:
         """Whether the worker is running."""
-        return self._thread.is_alive()
+        return self._thread.alive
+
+    def revive(self) -> None:
+        """Replace the thread if it has died, or hangs in a processor; called by the outlets' threads."""
+        trouble = "" if self._stopped else self._thread.trouble(self._pace.stall_timeout)
+        if trouble and self._reviving.acquire(blocking=False):
+            try:
+                self._claim(f"worker_{trouble}")
+                self._ledger.worker_restarts.one()
+                self._notices.say("delivery:revived", f"the delivery worker {trouble}: a new one goes on")
+                self._thread.start()
+            finally:
+                self._reviving.release()
 
     def _run(self) -> None:
         mark_pipeline_thread()
-        while not self._stopped:
+        while not self._stopped and self._thread.is_current():
             try:
                 worked = self._turn()
                 self._rest(worked=worked)
             except BaseException as error:
                 self._give_up(error)
-                self._clock.wait(self._latch, self._schedule_delay)
+                self._clock.wait(self._latch, self._pace.schedule_delay)
 
     def _turn(self) -> bool:
         """Move everything that is there now, and no more, or a flush would never end; whether there was anything."""
         asked = len(self._sweeps)
         worked = left = self._look()
-        while left > 0 and not self._stopped and (records := self._intake.take(min(left, _SLICE))):
+        while left > 0 and self._goes_on() and (records := self._intake.take(min(left, _SLICE))):
             self._hand_over(Batch(records))
             left -= len(records)
             self._look()
-        if not self._stopped:
+        if self._goes_on():
             for _ in range(asked):
                 self._sweeps.popleft().ring()
         return worked > 0
+
+    def _goes_on(self) -> bool:
+        return not self._stopped and self._thread.is_current()
 
     def _look(self) -> int:
         """Have all that was emitted in the intake, where the oldest can give way to newer ones; how many these are."""
@@ -121,8 +149,10 @@ class DeliveryWorker:
 
     def _rest(self, *, worked: bool) -> None:
         """Short while there is work. Before a long rest, one more look: a caller that saw us busy did not ring."""
+        for outlet in self._outlets:
+            outlet.revive()
         if worked or self._sweeps:
-            self._clock.wait(self._latch, self._schedule_delay)
+            self._clock.wait(self._latch, self._pace.schedule_delay)
             return
         self._idle = True
         self._pull()
@@ -132,13 +162,15 @@ class DeliveryWorker:
 
     def _hand_over(self, batch: Batch) -> None:
         self._current, self._weight = batch, sum(record.log_record.weight for record in batch.records)  # type: ignore[attr-defined]
-        if self._stopped:
+        if not self._goes_on():
             return
         ready: list[ReadableLogRecord] = []
         failed: list[str] = []
+        self._thread.busy()
         for record in batch.records:
             failure = self._process(record)
             failed.append(failure) if failure else ready.append(record)
+        self._thread.idle()
         if batch.settle():  # else a shutdown did not wait for it, and has counted it
             self._fan_out(ready)
             for name in failed:
@@ -154,8 +186,13 @@ class DeliveryWorker:
         """Whatever went wrong, the records at hand are counted and their places are free again."""
         self._ledger.processor_errors.add("delivery")
         self._notices.say("delivery", f"delivery worker: {type(error).__name__}")
+        if self._thread.is_current():
+            self._claim("worker_error")
+
+    def _claim(self, reason: str) -> None:
+        """Take the slice at hand from the thread that has it, and count it as dropped."""
         if self._current.settle():
-            self._ledger.dropped.add("worker_error", len(self._current))
+            self._ledger.dropped.add(reason, len(self._current))
             self._admission.release(len(self._current), self._weight)
 
     def _process(self, readable: ReadableLogRecord) -> str:

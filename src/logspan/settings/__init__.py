@@ -3,6 +3,7 @@
 from logspan.settings.endpoints import LokiSettings, OtlpSettings, OtlpTarget
 from logspan.settings.loading import Described
 from logspan.settings.models import (
+    BreakerSettings,
     ConsoleSettings,
     EnrichSettings,
     FileSettings,
@@ -23,6 +24,7 @@ from logspan.settings.report import SettingsWarning
 from logspan.settings.section import Section
 
 __all__ = [
+    "BreakerSettings",
     "ConsoleSettings",
     "Described",
     "EnrichSettings",

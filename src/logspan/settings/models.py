@@ -122,6 +122,15 @@ class RetrySettings(Section):
         return self
 
 
+class BreakerSettings(Section):
+    """Sparing a peer that is down: a new batch waits for its turn to probe instead of trying at once."""
+
+    failure_threshold: int = Field(default=5, gt=0, description="Failed attempts in a row that open the circuit.")
+    open_interval: float = Field(
+        default=30.0, gt=0, allow_inf_nan=False, description="Time between two probes while it is open, in seconds."
+    )
+
+
 class FilterSettings(Section):
     """Records that are dropped by their logger's name."""
 
@@ -258,6 +267,13 @@ class Settings(LoadedSettings):
         allow_inf_nan=False,
         description="How long the end of the process may wait for delivery, in seconds.",
     )
+    stall_timeout: float = Field(
+        default=60.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="How long a worker may hang in a processor or an exporter before another takes its place, in "
+        "seconds; more than any exporter's own time-out.",
+    )
     otlp: OtlpSettings = Field(default_factory=OtlpSettings)
     loki: LokiSettings = Field(default_factory=LokiSettings)
     file: FileSettings = Field(default_factory=FileSettings)
@@ -265,6 +281,7 @@ class Settings(LoadedSettings):
     queue: QueueSettings = Field(default_factory=QueueSettings)
     sending_queue: SendingQueueSettings = Field(default_factory=SendingQueueSettings)
     retry_on_failure: RetrySettings = Field(default_factory=RetrySettings)
+    circuit_breaker: BreakerSettings = Field(default_factory=BreakerSettings)
     filter: FilterSettings = Field(default_factory=FilterSettings)
     sampling: SamplingSettings = Field(default_factory=SamplingSettings)
     enrich: EnrichSettings = Field(default_factory=EnrichSettings)

@@ -1,0 +1,68 @@
+"""A worker's thread, which can be given up when it is stuck, and replaced."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+
+from logspan.clock import Clock
+
+
+class WorkerThread:
+    """Runs `work` on a daemon thread. `work` asks `is_current` between two steps and ends when it is not.
+
+    `busy_since` (monotonic seconds) is set by whoever works while something may hang that is not ours: a processor, an
+    exporter. Nothing can interrupt that; the thread is left to it, and a new one goes on with the next records.
+    """
+
+    def __init__(self, name: str, work: Callable[[], None], clock: Clock) -> None:
+        self._name = name
+        self._work = work
+        self._clock = clock
+        self._busy_since: float | None = None
+        self._process = 0
+        self._thread = self._new()
+
+    def _new(self) -> threading.Thread:
+        return threading.Thread(target=self._work, name=self._name, daemon=True)
+
+    def start(self) -> None:
+        """Start a thread, which is the current one from now on; `work` may ask for this object at once."""
+        self._busy_since = None
+        self._process = os.getpid()
+        self._thread = self._new()
+        self._thread.start()
+
+    def is_current(self) -> bool:
+        """Whether the caller runs on the thread that has not been replaced."""
+        return threading.current_thread() is self._thread
+
+    def busy(self) -> None:
+        """Say that something begins which may hang."""
+        if self.is_current():
+            self._busy_since = self._clock.monotonic()
+
+    def idle(self) -> None:
+        """Say that it is over."""
+        if self.is_current():
+            self._busy_since = None
+
+    def trouble(self, patience: float) -> str:
+        """`"died"`, or `"stuck"` when it has been busy for more than `patience` seconds; else `""`."""
+        if self._process != os.getpid():  # a forked child, which is about to begin anew
+            return ""
+        if not self._thread.is_alive():
+            return "died"
+        since = self._busy_since
+        return "stuck" if since is not None and self._clock.monotonic() - since > patience else ""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the current thread is running."""
+        return self._thread.is_alive()
+
+    def join(self, timeout: float) -> None:
+        """Wait for its end, `timeout` seconds at most; not at all for itself."""
+        if not self.is_current():
+            self._thread.join(max(timeout, 0))
