@@ -136,6 +136,13 @@ def test_an_unknown_name_is_told_its_neighbours() -> None:
         create_exporter("otpl", Settings())
 
 
+def test_an_unknown_name_is_told_with_who_set_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R10.3: a bad value is named with its variable."""
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "otpl")
+    with pytest.raises(UnknownExporterError, match=r"^OTEL_LOGS_EXPORTER: no exporter is registered as 'otpl'"):
+        create_exporter("otpl", Settings())
+
+
 @pytest.mark.usefixtures("acme")
 @pytest.mark.parametrize(
     ("name", "said"),

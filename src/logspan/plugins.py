@@ -38,7 +38,7 @@ def create_exporter(name: str, settings: Settings) -> LogRecordExporter:
         return build(settings)
     found = entry_points(group=ENTRY_POINT_GROUP, name=name)
     if not found:
-        raise UnknownExporterError(_unknown(name))
+        raise UnknownExporterError(_unknown(name, settings))
     return _load(next(iter(found)))
 
 
@@ -65,11 +65,13 @@ def _from(point: EntryPoint) -> str:
     return f", of {point.dist.name}" if point.dist else ""
 
 
-def _unknown(name: str) -> str:
+def _unknown(name: str, settings: Settings) -> str:
+    origins = [f"{known.origin}: " for known in settings.describe() if known.name == "exporters"]
+    origin = origins[0] if name in (settings.exporters or ()) else ""
     names = exporter_names()
     near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    return f"no exporter is registered as {name!r}; {hint}Known: {', '.join(names)}"
+    return f"{origin}no exporter is registered as {name!r}; {hint}Known: {', '.join(names)}"
 
 
 def _otlp(settings: Settings) -> LogRecordExporter:
