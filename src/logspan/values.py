@@ -206,8 +206,8 @@ def _items(kind: type, value: Any) -> Any:
         return None
     if dataclasses.is_dataclass(kind):
         return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(kind) if field.repr}
-    if hasattr(kind, "model_dump"):  # pydantic, without importing it
-        return value.model_dump()
+    if hasattr(kind, "model_dump"):  # pydantic, without importing it; it would warn of values of the wrong type
+        return value.model_dump(warnings=False) if hasattr(kind, "__pydantic_serializer__") else value.model_dump()
     if hasattr(kind, "__attrs_attrs__"):
         return {field.name: getattr(value, field.name, None) for field in kind.__attrs_attrs__ if field.repr}
     return None

@@ -8,6 +8,7 @@ import threading
 from logging.handlers import QueueHandler
 from typing import Any
 
+import pydantic
 import pytest
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -106,6 +107,16 @@ def test_hostile_values(
     logger.info(message, *args)
     assert len(sink.records) == 1
     assert capsys.readouterr() == ("", "")
+
+
+def test_model_with_values_of_another_type(sink: Sink, logger: logging.Logger) -> None:
+    """A pydantic model is read as it is; what pydantic would warn of is nothing that logging it should say."""
+
+    class Stock(pydantic.BaseModel):
+        left: int = 0
+
+    logger.info("m", extra={"stock": Stock.model_construct(left="few")})  # warnings are errors here
+    assert sink.only.attributes["stock"] == {"left": "few"}
 
 
 def test_exception(sink: Sink, logger: logging.Logger) -> None:
