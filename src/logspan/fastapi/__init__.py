@@ -35,7 +35,9 @@ def instrument_app(
     pipeline: Pipeline | None = None,
     exporters: Mapping[str, LogRecordExporter] | Sequence[LogRecordExporter] | None = None,
 ) -> Handle:
-    """Send all logs of a FastAPI (or Starlette) app through a pipeline, with a record and a span for each request.
+    """Send all logs of a FastAPI app through a pipeline, with a record and a span for each request.
+
+    A Starlette app has the records; its spans are those that somebody else makes.
 
     Call it anywhere: before or after routes are added, inside the lifespan, when requests have been served. A second
     call for the same app returns the same handle. `pipeline` is one made with `build_pipeline`, which the handle then
