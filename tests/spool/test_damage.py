@@ -246,3 +246,15 @@ def test_damage_under_a_running_process_is_counted(tmp_path: Path) -> None:
         fill(it, range(10, 13))
         assert drain(it) == [10, 11, 12]
         assert it.take_losses() == ()
+
+
+def test_a_frame_inside_of_a_frame_is_none(tmp_path: Path) -> None:
+    """What looks like an earlier frame in the middle of a damaged one is not read again."""
+    it = Spool(EXPORTER, config(tmp_path, segment_size=100_000))
+    fill(it, range(3))
+    earlier = segments(tmp_path)[0].read_bytes()[SEGMENT_HEADER:]
+    it.append(earlier, 3)
+    fill(it, range(4, 6))
+    kill(it)
+    flip(segments(tmp_path)[0], SEGMENT_HEADER + len(earlier) + 9)
+    assert reopened(tmp_path) == ([0, 1, 2, 4, 5], {"corrupt": (1, 3)}, 0)

@@ -3,6 +3,8 @@
 `Spool` is the queue of one exporter in one process; `survey` lists what lies in a directory without touching it.
 """
 
+from logspan.spool.adoption import discard
+from logspan.spool.decoding import decode_logs_request
 from logspan.spool.results import Adopted, Backlog, Frame, Loss, NotStored, SpoolConfig, Stored
 from logspan.spool.spool import Spool
 from logspan.spool.status import OwnerStatus, survey
@@ -17,5 +19,7 @@ __all__ = [
     "Spool",
     "SpoolConfig",
     "Stored",
+    "decode_logs_request",
+    "discard",
     "survey",
 ]

@@ -10,7 +10,7 @@ from logspan.clock import Clock
 from logspan.spool.format import CORRUPT_SUFFIX, SEGMENT_HEADER, Cursor
 from logspan.spool.journal import Journal
 from logspan.spool.owners import try_adopt
-from logspan.spool.reading import Contents, take_stock
+from logspan.spool.reading import Contents, segment_number, take_stock
 from logspan.spool.results import CORRUPT, Losses
 
 
@@ -61,3 +61,25 @@ def _cursor(contents: Contents) -> Cursor:
     """The read position; that of the first frame when it is lost."""
     first = contents.segments[0]
     return contents.cursor or Cursor(first.number, SEGMENT_HEADER, first.sequence, first.position)
+
+
+def discard(directory: Path) -> bool:
+    """Delete what a dead process left, read or not; False when its owner is alive. Raises `OSError`.
+
+    Files that are not the spool's stay, and so does the directory then.
+    """
+    owner = try_adopt(directory)
+    if owner is None:
+        return False
+    try:
+        for path in list(directory.iterdir()):
+            if segment_number(path.with_name(path.name.removesuffix(CORRUPT_SUFFIX))) is None:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            else:
+                path.unlink()
+        owner.remove()
+    finally:
+        owner.release()
+    return True

@@ -1,0 +1,121 @@
+"""Sending what dead processes left in the spool of one exporter."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk._logs.export import LogRecordExporter
+
+from logspan.clock import SystemClock
+from logspan.delivery.attempt import EXPORTER_ERROR, attempt
+from logspan.delivery.retry import Retry, RetryPolicy
+from logspan.outcome import Delivered, Outcome, Rejected, Retryable
+from logspan.plugins import create_exporter
+from logspan.spool import Frame, Spool, SpoolConfig, decode_logs_request
+
+if TYPE_CHECKING:
+    from logspan.settings import Settings
+
+
+@dataclass(slots=True)
+class Counts:
+    """In records, but for `batches` and `damaged`, which are batches."""
+
+    owners: int = 0
+    batches: int = 0
+    delivered: int = 0
+    rejected: int = 0
+    damaged: int = 0
+    left: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.owners} dead owners, {self.batches} batches sent; records: {self.delivered} delivered, "
+            f"{self.rejected} rejected, {self.left} left; {self.damaged} damaged batches"
+        )
+
+
+class Replay:
+    """One exporter's part of `logspan spool replay`.
+
+    Each batch is tried for `timeout` seconds. One that is refused for good ends the replay and stays, for a wrong
+    password must not empty the spool; with `skip_rejected` it is deleted and counted.
+    """
+
+    def __init__(
+        self, exporter: str, directory: Path, settings: Settings, *, timeout: float, skip_rejected: bool
+    ) -> None:
+        self._exporter = exporter
+        self._settings = settings
+        self._timeout = timeout
+        self._skip_rejected = skip_rejected
+        self._clock = SystemClock()
+        self._spool = Spool(exporter, SpoolConfig(directory, max_size=sys.maxsize, fsync=None), clock=self._clock)
+        self.counts = Counts()
+        self.trouble: str | None = None
+        """What ended the replay, or what was refused last."""
+
+    def run(self) -> bool:
+        """Adopt and send; whether everything was delivered. Raises `LogspanError` when there is no such exporter."""
+        exporter = create_exporter(self._exporter, self._settings)
+        try:
+            self.counts.owners = self._spool.adopt().owners
+            self.trouble = self._spool.trouble
+            with suppress_instrumentation():
+                while (frame := self._spool.peek()) is not None and self._send(exporter, frame):
+                    self._spool.ack()
+        finally:
+            self.trouble = self.trouble or self._spool.trouble
+            self.counts.left = self._spool.close().records
+            self.counts.damaged += sum(loss.frames for loss in self._spool.take_losses())
+            exporter.shutdown()
+        return not (self.counts.left or self.counts.rejected or self.counts.damaged or self.trouble)
+
+    def _send(self, exporter: LogRecordExporter, frame: Frame) -> bool:
+        """Whether the frame is done with."""
+        try:
+            records = decode_logs_request(frame.payload)
+        except ValueError:
+            self.counts.damaged += 1
+            return True
+        return self._settle(self._deliver(exporter, records), len(records))
+
+    def _deliver(self, exporter: LogRecordExporter, records: Sequence[ReadableLogRecord]) -> Outcome:
+        deadline = self._clock.monotonic() + self._timeout
+        retry = Retry(RetryPolicy(**self._settings.retry_on_failure.model_dump()), self._clock)
+        while True:
+            outcome = attempt(exporter, records, max(deadline - self._clock.monotonic(), 0))
+            if not isinstance(outcome, Retryable):
+                return outcome
+            delay = retry.next_delay(outcome.retry_after, deadline)
+            if delay is None:
+                return outcome
+            time.sleep(delay)
+
+    def _settle(self, outcome: Outcome, size: int) -> bool:
+        if isinstance(outcome, Delivered):
+            lost = min(outcome.rejected + outcome.unencodable, size)
+            self.counts.batches += 1
+            self.counts.delivered += size - lost
+            self.counts.rejected += lost
+            self.trouble = outcome.message or self.trouble
+            return True
+        if isinstance(outcome, Retryable):
+            self.trouble = outcome.reason
+            return False
+        return self._refused(outcome, size)
+
+    def _refused(self, outcome: Rejected, size: int) -> bool:
+        self.trouble = f"{outcome.status} {outcome.message}".strip()
+        if outcome.status == EXPORTER_ERROR or not self._skip_rejected:
+            return False
+        self.counts.batches += 1
+        self.counts.rejected += size
+        return True
