@@ -1,6 +1,7 @@
 """An OTLP/HTTP sink in a process of its own: decodes every request and counts the distinct records of each run.
 
-python -m benchmarks.sink      prints its port, then answers POST /v1/logs and GET /counts until its stdin is closed.
+python -m benchmarks.sink      prints its port, then answers POST /v1/logs, POST /v1/traces and GET /counts, until its
+stdin is closed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 
 class Counts:
@@ -31,7 +33,7 @@ class Counts:
         with self._lock:
             for record in records:
                 attributes = {item.key: item.value for item in record.attributes}
-                if attributes["n"].int_value < 0:  # warming up
+                if "n" not in attributes or attributes["n"].int_value < 0:  # warming up, or not of ours
                     continue
                 run = attributes["run"].string_value
                 self._seen[run].add(attributes["n"].int_value)
@@ -54,7 +56,11 @@ def handler(counts: Counts) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             encoding = self.headers.get("content-encoding", "")
-            counts.add(gzip.decompress(body) if encoding == "gzip" else zlib.decompress(body) if encoding else body)
+            body = gzip.decompress(body) if encoding == "gzip" else zlib.decompress(body) if encoding else body
+            if self.path.endswith("/v1/traces"):
+                ExportTraceServiceRequest.FromString(body)
+            else:
+                counts.add(body)
             self._answer(b"", "application/x-protobuf")
 
         def do_GET(self) -> None:

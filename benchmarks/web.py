@@ -1,0 +1,67 @@
+"""The FastAPI table: a service that logs three records a request, one connection and then sixteen."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import uuid
+
+from benchmarks.receiver import Receiver
+from benchmarks.table import Case, Column, Figures, Table
+
+VARIANTS = ("bare", "stock logs", "logspan logs", "stock logs+traces", "logspan logs+traces")
+COLUMNS = {
+    "per_second_16": Column("req/s, 16", "{:,.0f}"),
+    "p99_ms_16": Column("p99, 16", "{:.1f} ms"),
+    "p50_us_1": Column("p50, 1", "{:.0f} us"),
+    "p99_us_1": Column("p99, 1", "{:,.0f} us"),
+    "longest_ms_1": Column("longest, 1", "{:.1f} ms"),
+    "cpu_us": Column("CPU/req", "{:.0f} us"),
+    "lost_percent": Column("lost", "{:.1f} %"),
+}
+RATIOS = ("per_second_16", "p99_ms_16", "p50_us_1", "p99_us_1", "cpu_us")
+WARM_UP = 1.5
+
+
+def fastapi(arguments: argparse.Namespace) -> Table:
+    def case(variant: str) -> Case:
+        _, _, signals = variant.partition(" ")
+        return Case(variant, signals, variant, lambda sink: measure(sink, variant, arguments.seconds))
+
+    title = f"FastAPI: three records a request, {arguments.seconds} s with 1 connection and with 16"
+    return Table(title, [case(variant) for variant in VARIANTS], COLUMNS, RATIOS, ("stock logs", "stock logs+traces"))
+
+
+def measure(sink: Receiver, variant: str, seconds: float) -> Figures:
+    run = uuid.uuid4().hex
+    command = [sys.executable, "-m", "benchmarks.web_service", variant, sink.endpoint, run]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as service:
+        assert service.stdout is not None
+        port = service.stdout.readline().strip()
+        loads = [
+            _load(port, connections, duration) for connections, duration in ((4, WARM_UP), (1, seconds), (16, seconds))
+        ]
+        out, _ = service.communicate(timeout=90)
+    requests = sum(load["requests"] for load in loads)
+    _, alone, many = loads
+    figures = {
+        "per_second_16": many["per_second"],
+        "p99_ms_16": many["p99_us"] / 1e3,
+        "p50_us_1": alone["p50_us"],
+        "p99_us_1": alone["p99_us"],
+        "longest_ms_1": alone["longest_ms"],
+        "cpu_us": float(out) / requests * 1e6,
+    }
+    if variant != "bare":
+        figures["lost_percent"] = max(100 * (1 - sink.counts(run)["distinct"] / (3 * requests)), 0)
+    return figures
+
+
+def _load(port: str, connections: int, seconds: float) -> Figures:
+    command = [sys.executable, "-m", "benchmarks.web_client", port, str(connections), str(seconds)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30)
+    figures: Figures = json.loads(done.stdout)
+    return figures
