@@ -229,6 +229,23 @@ def test_default_handler(run: Callable[[str], Ran]) -> None:
     assert [word for word in ("before", "during", "after") if word in ran.stderr] == ["before", "after"]
 
 
+def test_default_handler_of_another_level(run: Callable[[str], Ran]) -> None:
+    """So it is with a level of its own, `LOGURU_LEVEL`."""
+    ran = run("""
+        import os
+        os.environ["LOGURU_LEVEL"] = "WARNING"
+        from loguru import logger
+        start()
+        logger.warning("during")
+        stop()
+        logger.warning("after")
+        logger.info("too low")
+        report()
+        """)
+    assert ran.bodies == ["during"]
+    assert [word for word in ("during", "after", "too low") if word in ran.stderr] == ["after"]
+
+
 def test_removal_of_the_default_handler(run: Callable[[str], Ran]) -> None:
     """`logger.remove(0)`, the other usual recipe, still means loguru's own first handler."""
     ran = run("""

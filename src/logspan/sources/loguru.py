@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,7 +20,7 @@ except ImportError as missing:
     raise MissingExtraError("the loguru source", "loguru") from missing
 
 _MOST_FRAMES = 24
-_DEFAULT_SINK = "(id=0, level=10, sink=<stderr>)"
+_DEFAULT_SINK = re.compile(r"\(id=0, level=\d+, sink=<stderr>\)")
 
 
 def _nobody(logger: logging.Logger) -> bool:
@@ -130,7 +131,7 @@ class LoguruSource:
     def install(self) -> None:
         """Add the sink, and look after `logger.add` and `logger.remove` from now on."""
         self._add, self._remove = loguru_logger.add, loguru_logger.remove
-        if _DEFAULT_SINK in repr(loguru_logger) and sys.stderr is not None:
+        if _DEFAULT_SINK.search(repr(loguru_logger)) and sys.stderr is not None:
             self._remove(0)
             self._stand_in = self._add(_Switch(sys.stderr, lambda: self._console))
         self._add_sink()
