@@ -68,4 +68,9 @@ def size_on_disk(directory: Path) -> int:
 
 
 def lost(losses: tuple[Loss, ...]) -> dict[str, tuple[int, int]]:
-    return {loss.reason: (loss.frames, loss.records) for loss in losses}
+    """Frames and records by reason, whoever stored them."""
+    sums: dict[str, tuple[int, int]] = {}
+    for loss in losses:
+        frames, records = sums.get(loss.reason, (0, 0))
+        sums[loss.reason] = (frames + loss.frames, records + loss.records)
+    return sums

@@ -8,9 +8,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from logspan.spool import NotStored, Spool, Stored, survey
 from logspan.spool.format import CURSOR_SIZE
@@ -237,5 +245,13 @@ class SpoolMachine(RuleBasedStateMachine):
         shutil.rmtree(self.root, ignore_errors=True)
 
 
-TestSpool = SpoolMachine.TestCase
-TestSpool.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+def test_the_spool_keeps_to_its_model() -> None:
+    """B2: order is kept, what is lost is counted, and nothing comes twice but what was in hand."""
+    run_state_machine_as_test(SpoolMachine, settings=settings(max_examples=40, stateful_step_count=40, deadline=None))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_spool_keeps_to_its_model_at_length() -> None:
+    """The same, ten times as long."""
+    run_state_machine_as_test(SpoolMachine, settings=settings(max_examples=400, stateful_step_count=60, deadline=None))

@@ -40,7 +40,7 @@ def adopt(directory: Path, losses: Losses, clock: Clock) -> Found | None:
     except BaseException:
         owner.release()
         raise
-    losses.add(CORRUPT, contents.lost_frames, contents.lost_records)
+    losses.add(CORRUPT, contents.lost_frames, contents.lost_records, adopted=True)
     if contents.segments:
         journal = Journal(owner, _cursor(contents), contents.segments, losses, clock, size=contents.size)
         return Found(journal, len(contents.foreign))

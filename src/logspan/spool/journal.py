@@ -120,7 +120,7 @@ class Journal:
         self.cursor.write(Cursor(segment.number, offset, header.sequence, header.position, in_flight=True))
 
     def _skip(self, segment: Segment, offset: int, header: FrameHeader) -> None:
-        self._losses.add(CORRUPT, 1, header.records)
+        self._losses.add(CORRUPT, 1, header.records, adopted=self.adopted)
         self._count_out(segment, 1, header.records)
         self._offset, self._sequence = offset + header.size, header.sequence + 1
         self._position = header.position + header.records
@@ -198,7 +198,7 @@ class Journal:
             segment.records -= self._head[0].records
 
     def _lose_rest(self, segment: Segment, reason: str) -> None:
-        self._losses.add(reason, segment.frames, segment.records)
+        self._losses.add(reason, segment.frames, segment.records, adopted=self.adopted)
         self._count_out(segment, segment.frames, segment.records)
         if segment is self._active:
             self._offset = segment.size
@@ -256,7 +256,7 @@ class Journal:
     def _leave_out_head(self) -> None:
         if self._head is not None and not self._head_is_on_disk:
             records = self._head[0].records
-            self._losses.add(FULL, 1, records)
+            self._losses.add(FULL, 1, records, adopted=self.adopted)
             self.frames, self.records = self.frames - 1, self.records - records
         self._head = None
 

@@ -114,19 +114,20 @@ def _discard(directory: Path) -> None:
 def owner_directories(root: Path, exporter: str) -> list[Path]:
     """The directories of an exporter's owners, alive or dead, oldest first; empty when they cannot be listed."""
     try:
-        entries = list(os.scandir(exporter_directory(root, exporter)))
+        with os.scandir(exporter_directory(root, exporter)) as entries:
+            return sorted(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
     except OSError:
         return []
-    return sorted(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
 
 
 def exporter_directories(root: Path) -> list[Path]:
     """The directories of all exporters; raises `OSError` when the root cannot be listed."""
-    return sorted(
-        Path(entry.path)
-        for entry in os.scandir(root)
-        if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
-    )
+    with os.scandir(root) as entries:
+        return sorted(
+            Path(entry.path)
+            for entry in entries
+            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+        )
 
 
 def try_adopt(path: Path) -> Owner | None:

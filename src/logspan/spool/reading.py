@@ -172,7 +172,9 @@ class _Stock:
 
     def take(self) -> Contents:
         numbered = []
-        for entry in os.scandir(self._directory):
+        with os.scandir(self._directory) as entries:
+            found = list(entries)
+        for entry in found:
             path = Path(entry.path)
             number = segment_number(path)
             with contextlib.suppress(OSError):

@@ -77,12 +77,14 @@ class Loss:
     """Frames that were in the spool and will never be read from it.
 
     `reason`: `spool_full` (dropped at the limit), `corrupt`, `spool_gone` (deleted by somebody else). Of damaged frames
-    the number of records is not always known; those are missing from `records`.
+    the number of records is not always known; those are missing from `records`. `adopted`: they were an earlier
+    process's.
     """
 
     reason: str
     frames: int
     records: int
+    adopted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +111,20 @@ class Backlog:
 
 
 class Losses:
-    """Adds up losses by reason until somebody takes them."""
+    """Adds up losses by reason, and by whose they are, until somebody takes them."""
 
     __slots__ = ("_counts",)
 
     def __init__(self) -> None:
-        self._counts: dict[str, tuple[int, int]] = {}
+        self._counts: dict[tuple[str, bool], tuple[int, int]] = {}
 
-    def add(self, reason: str, frames: int, records: int) -> None:
+    def add(self, reason: str, frames: int, records: int, *, adopted: bool) -> None:
         """Count frames, and the records in them."""
         if frames or records:
-            had = self._counts.get(reason, (0, 0))
-            self._counts[reason] = (had[0] + frames, had[1] + records)
+            had = self._counts.get((reason, adopted), (0, 0))
+            self._counts[reason, adopted] = (had[0] + frames, had[1] + records)
 
     def take(self) -> tuple[Loss, ...]:
         """All since the last call."""
         counts, self._counts = self._counts, {}
-        return tuple(Loss(reason, frames, records) for reason, (frames, records) in counts.items())
+        return tuple(Loss(reason, *count, adopted) for (reason, adopted), count in counts.items())

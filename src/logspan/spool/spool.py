@@ -205,6 +205,8 @@ class Spool:
                 if self._older and self.backlog.size + _size_of(directory) > self._config.max_size:
                     break
                 found = adopt(directory, self._losses, self._clock)
+            except FileNotFoundError:  # read to its end by another process, and removed
+                continue
             except OSError as error:
                 self._adopting = describe(error)
                 continue
@@ -278,4 +280,5 @@ class Spool:
 
 
 def _size_of(directory: os.PathLike[str]) -> int:
-    return sum(entry.stat(follow_symlinks=False).st_size for entry in os.scandir(directory))
+    with os.scandir(directory) as entries:
+        return sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
