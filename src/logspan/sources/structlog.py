@@ -164,8 +164,11 @@ class StructlogSource:
         @functools.wraps(configure)
         def configure_and_reassert(*args: Any, **kwargs: Any) -> Any:
             result = configure(*args, **kwargs)
-            if self._hooks:
-                self.reassert()
+            try:
+                if self._hooks:
+                    self.reassert()
+            except Exception:  # a failure of ours: the application's configuration stands
+                pass
             return result
 
         return configure_and_reassert
