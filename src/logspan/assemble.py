@@ -9,10 +9,11 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
 
 from logspan.clock import Clock, SystemClock
+from logspan.delivery.account import Account
 from logspan.delivery.admission import OVERDRAFT, Admission, QueueBound
 from logspan.delivery.delivery import Delivery
 from logspan.delivery.intake import Intake
-from logspan.delivery.outlet import Outlet
+from logspan.delivery.outlet import Outlet, OutletConfig
 from logspan.delivery.retry import BreakerPolicy, RetryPolicy
 from logspan.delivery.sending_queue import SendingQueueConfig
 from logspan.delivery.worker import DeliveryWorker, Pace, Processor
@@ -29,12 +30,14 @@ from logspan.record import severity_named
 from logspan.resource import build_resource, resource_of_child
 from logspan.root import RootProcessor, Stages
 from logspan.settings import Settings
+from logspan.spool import Spool, SpoolConfig
 
 if TYPE_CHECKING:
-    from logspan.settings import FilterSettings, QueueSettings
+    from logspan.settings import FileStorageSettings, FilterSettings, QueueSettings
 
 Exporters = Mapping[str, LogRecordExporter] | Sequence[LogRecordExporter]
 
+_LOCAL = frozenset({"console", "file"})
 _HOUR_MS = 3_600_000
 _SDK_SLACK = 2 * OVERDRAFT
 
@@ -60,15 +63,11 @@ def build_pipeline(
 
     outlets = [
         Outlet(
-            name,
             exporter,
-            ledger.exporter(name),
-            queue=_sending_queue(settings),
-            retry=RetryPolicy(**settings.retry_on_failure.model_dump()),
-            breaker=BreakerPolicy(**settings.circuit_breaker.model_dump()),
-            stall_timeout=settings.stall_timeout,
-            clock=clock,
-            notices=notices,
+            Account(name, ledger.exporter(name), notices),
+            _outlet(settings),
+            clock,
+            spool=_spool(name, settings.file_storage, clock),
         )
         for name, exporter in named.items()
     ]
@@ -145,6 +144,24 @@ def _queue_bound(settings: QueueSettings) -> QueueBound:
         sampling_percentage=settings.sampling_percentage,
         protected_severity=severity_named(settings.protected_severity).value,
     )
+
+
+def _outlet(settings: Settings) -> OutletConfig:
+    return OutletConfig(
+        queue=_sending_queue(settings),
+        retry=RetryPolicy(**settings.retry_on_failure.model_dump()),
+        breaker=BreakerPolicy(**settings.circuit_breaker.model_dump()),
+        stall_timeout=settings.stall_timeout,
+        spool_mode=settings.file_storage.mode,
+    )
+
+
+def _spool(name: str, settings: FileStorageSettings, clock: Clock) -> Spool | None:
+    """The spool of an exporter; what is written to the console or to a file has no use for one."""
+    if settings.directory is None or name in _LOCAL:
+        return None
+    config = SpoolConfig(settings.directory, settings.max_size, settings.fsync, settings.drop)
+    return Spool(name, config, clock=clock)
 
 
 def _sending_queue(settings: Settings) -> SendingQueueConfig:

@@ -92,6 +92,10 @@ class ExporterSnapshot:
     dropped: Mapping[str, int] = field(default_factory=dict)
     spooled: int = 0
     in_flight: int = 0
+    replayed: int = 0
+    """Of those adopted: records that an earlier process may have sent already. No term of the equation."""
+    spool_errors: Mapping[str, int] = field(default_factory=dict)
+    """Writes that the disk has refused; their records stayed in memory. No term of the equation either."""
 
     @property
     def lost(self) -> int:
@@ -143,16 +147,21 @@ class ExporterLedger:
         """Begin anew, in a forked child: what the parent counted is the parent's."""
         self.fanned_out, self.delivered, self.in_flight = Tally(), Tally(), Level()
         self.restarts = Tally()
+        self.adopted, self.spooled, self.replayed, self.spool_errors = Tally(), Level(), Tally(), TallyMap()
         self.rejected, self.dropped = TallyMap(), TallyMap()
 
     def snapshot(self) -> ExporterSnapshot:
         """The counts at this moment."""
         return ExporterSnapshot(
             fanned_out=self.fanned_out.value(),
+            adopted=self.adopted.value(),
             delivered=self.delivered.value(),
             rejected=self.rejected.values(),
             dropped=self.dropped.values(),
+            spooled=self.spooled.value(),
             in_flight=self.in_flight.value(),
+            replayed=self.replayed.value(),
+            spool_errors=self.spool_errors.values(),
         )
 
 

@@ -9,11 +9,14 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter
 
 from logspan.clock import Clock, SystemClock
-from logspan.delivery.outlet import Outlet
+from logspan.delivery.account import Account
+from logspan.delivery.outlet import Outlet, OutletConfig
 from logspan.delivery.retry import BreakerPolicy, RetryPolicy
 from logspan.delivery.sending_queue import SendingQueueConfig
+from logspan.delivery.spooled_queue import Mode
 from logspan.ledger import ExporterLedger
 from logspan.notices import Notices
+from logspan.spool import Spool
 from tests.core.support import record
 
 NEVER_OPEN = BreakerPolicy(failure_threshold=1_000_000)
@@ -29,21 +32,14 @@ class Kit:
         clock: Clock | None = None,
         retry: RetryPolicy = NO_JITTER,
         breaker: BreakerPolicy = NEVER_OPEN,
+        spool: Spool | None = None,
+        mode: Mode = "overflow",
         **queue: Any,
     ) -> None:
         self.ledger = ExporterLedger()
         self.clock = clock or SystemClock()
-        self.outlet = Outlet(
-            "test",
-            exporter,
-            self.ledger,
-            queue=SendingQueueConfig(**{"schedule_delay": 0.01, **queue}),
-            retry=retry,
-            breaker=breaker,
-            stall_timeout=60.0,
-            clock=self.clock,
-            notices=Notices(lambda: None),
-        )
+        config = OutletConfig(SendingQueueConfig(**{"schedule_delay": 0.01, **queue}), retry, breaker, spool_mode=mode)
+        self.outlet = Outlet(exporter, Account("test", self.ledger, Notices(lambda: None)), config, self.clock, spool)
         self._numbers = itertools.count()
 
     def put(self, count: int = 1) -> None:

@@ -6,12 +6,16 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 
 
 class Batch:
-    """Records on their way. Settled once: by what came of them, or by a shutdown that waits no longer."""
+    """Records on their way. Settled once: by what came of them, or by a shutdown that waits no longer.
 
-    __slots__ = ("_unsettled", "records")
+    `spooled`: they are on disk as well, and stay there until they are settled.
+    """
 
-    def __init__(self, records: list[ReadableLogRecord]) -> None:
+    __slots__ = ("_unsettled", "records", "spooled")
+
+    def __init__(self, records: list[ReadableLogRecord], *, spooled: bool = False) -> None:
         self.records = records
+        self.spooled = spooled
         self._unsettled = [None]
 
     def settle(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -10,70 +11,78 @@ from opentelemetry.sdk._logs.export import LogRecordExporter
 
 from logspan.clock import Clock, Latch
 from logspan.context import mark_pipeline_thread
-from logspan.delivery.attempt import EXPORTER_ERROR, attempt
+from logspan.delivery.account import Account
+from logspan.delivery.attempt import attempt
 from logspan.delivery.batch import Batch
 from logspan.delivery.retry import BreakerPolicy, CircuitBreaker, Retry, RetryPolicy, honoured
 from logspan.delivery.sending_queue import SendingQueue, SendingQueueConfig
+from logspan.delivery.spooled_queue import Mode, SpooledQueue
 from logspan.delivery.thread import WorkerThread
-from logspan.ledger import ExporterLedger
-from logspan.notices import Notices
-from logspan.outcome import Delivered, DeliveringExporter, Outcome, Rejected, Retryable
+from logspan.outcome import DeliveringExporter, Retryable
+from logspan.spool import Spool
 
 _IDLE = 1.0
 _LEAST_TIMEOUT = 0.05
 
 
+@dataclass(frozen=True, slots=True)
+class OutletConfig:
+    """How an outlet behaves; `stall_timeout` (seconds): how long its exporter may hang."""
+
+    queue: SendingQueueConfig
+    retry: RetryPolicy
+    breaker: BreakerPolicy
+    stall_timeout: float = 60.0
+    spool_mode: Mode = "overflow"
+
+
 class Outlet:
-    """Sending queue -> retry -> attempt, on a thread of its own; all that becomes of a record is counted here."""
+    """Sending queue -> retry -> attempt, on a thread of its own; all that becomes of a record is in its account."""
 
     def __init__(
         self,
-        name: str,
         exporter: LogRecordExporter,
-        ledger: ExporterLedger,
-        *,
-        queue: SendingQueueConfig,
-        retry: RetryPolicy,
-        breaker: BreakerPolicy,
-        stall_timeout: float,
+        account: Account,
+        config: OutletConfig,
         clock: Clock,
-        notices: Notices,
+        spool: Spool | None = None,
     ) -> None:
-        self.name = name
+        self.name = account.name
         self.exporter = exporter
-        self._ledger = ledger
-        self._config = queue
-        self._retry = retry
-        self._breaker_policy = breaker
-        self._stall_timeout = stall_timeout
+        self.account = account
+        self._config = config
+        self._clock = clock
+        self._spool = spool
         self.watch: Callable[[], None] = _nothing_to_watch
         """Called by this outlet's thread now and then: who is to be seen when it hangs."""
-        self._clock = clock
-        self._notices = notices
         self._begin()
 
     def _begin(self) -> None:
-        self.trouble: str | None = None
-        """What the last attempt failed on; None when it did not."""
-        self._queue = SendingQueue(self._config, self._clock)
+        self.account.trouble = None
         self._work, self._hurry = Latch(), Latch()
         self._hurry_to = 0
-        self._breaker = CircuitBreaker(self._breaker_policy, self._clock)
+        self._queue = self._new_queue()
+        self._breaker = CircuitBreaker(self._config.breaker, self._clock)
         self._deadline: float | None = None
         self._current: Batch | None = None
         self._thread = WorkerThread(f"logspan-outlet-{self.name}", self._run, self._clock)
         self._thread.start()
 
+    def _new_queue(self) -> SendingQueue | SpooledQueue:
+        memory = SendingQueue(self._config.queue, self._clock)
+        if self._spool is None:
+            return memory
+        return SpooledQueue(memory, self._spool, self._config.spool_mode, self.account, self._work.ring, self._clock)
+
     # ------------------------------------------------------------------------------ called by others
 
     def put(self, records: Sequence[ReadableLogRecord]) -> None:
         """Queue records, for the delivery worker; never waits for the peer."""
-        self._ledger.fanned_out.add(len(records))
-        self._ledger.in_flight.enter(len(records))
+        self.account.took_in(len(records))
         was_empty = not self._queue
         surplus = self._queue.put(records)
         if surplus:
-            self._count_dropped("queue_full", surplus)
+            self.account.dropped("queue_full", surplus)
         if was_empty or self._queue.full_batch:
             self._work.ring()
 
@@ -93,16 +102,16 @@ class Outlet:
     def finish(self, deadline: float) -> None:
         """Nothing more will be put: send what is there, until `deadline` (monotonic seconds), and end. No waiting."""
         self._deadline = deadline
-        self._queue.closed = True
+        self._queue.finish()
         self._ring()
 
     def close(self, deadline: float) -> None:
         """Wait until all is settled; what is left at `deadline` is given up, counted as `shutdown_timeout`."""
         self.wait_for(self._queue.position, deadline)
         self._deadline = min(deadline, self._clock.monotonic())
-        left = self._queue.abandon()
+        left = self._queue.abandon(deadline)
         if left:
-            self._count_dropped("shutdown_timeout", left)
+            self.account.dropped("shutdown_timeout", left)
             self._queue.settle(left)
         self._ring()
 
@@ -120,8 +129,13 @@ class Outlet:
             if isinstance(self.exporter, DeliveringExporter):
                 self.exporter.reset_after_fork()
         except Exception as error:
-            self._notices.say(f"{self.name}:fork", f"{self.name}: reset after a fork failed: {type(error).__name__}")
+            self.account.say("fork", f"reset after a fork failed: {type(error).__name__}")
         self._begin()
+
+    @property
+    def trouble(self) -> str | None:
+        """What the last attempt failed on, or what the spool's file system said; None when all is well."""
+        return self.account.trouble or (self._spool.trouble if self._spool is not None else None)
 
     @property
     def alive(self) -> bool:
@@ -130,11 +144,11 @@ class Outlet:
 
     def revive(self) -> None:
         """Replace the thread if it has died, or hangs in the exporter; called by the delivery worker's thread."""
-        trouble = "" if self._deadline is not None else self._thread.trouble(self._stall_timeout)
+        trouble = "" if self._deadline is not None else self._thread.trouble(self._config.stall_timeout)
         if trouble:
             self._claim(self._current, f"exporter_{trouble}")
-            self._ledger.restarts.one()
-            self._notices.say(f"{self.name}:revived", f"{self.name}: the worker {trouble}: a new one goes on")
+            self.account.ledger.restarts.one()
+            self.account.say("revived", f"the worker {trouble}: a new one goes on")
             self._thread.start()
 
     # ------------------------------------------------------------------------------ the outlet's own thread
@@ -165,13 +179,16 @@ class Outlet:
             self._clock.wait(self._work, _IDLE)
             return
         if not (self._hurried() or self._queue.full_batch):
-            self._clock.wait(self._work, self._config.schedule_delay)
+            self._clock.wait(self._work, self._config.queue.schedule_delay)
         self._current = batch = self._queue.take_batch()
-        self._send(batch)
+        if batch.records:
+            self._send(batch)
+        else:
+            self._clock.wait(self._work, _IDLE)
 
     def _send(self, batch: Batch) -> None:
         self._back_off(self._breaker.delay(), 0)
-        retry = Retry(self._retry, self._clock)
+        retry = Retry(self._config.retry, self._clock)
         while not batch.is_settled():
             self._thread.busy()
             outcome = attempt(self.exporter, batch.records, self._timeout())
@@ -180,15 +197,17 @@ class Outlet:
                 return
             if not isinstance(outcome, Retryable):
                 self._breaker.answered()
-                self._settle(batch, outcome)
+                if batch.settle():
+                    self.account.settled(batch, outcome)
+                    self._queue.done(batch)
                 return
             self._breaker.failed()
-            self.trouble = f"{outcome.reason} (circuit open)" if self._breaker.open else outcome.reason
+            self.account.trouble = f"{outcome.reason} (circuit open)" if self._breaker.open else outcome.reason
             delay = retry.next_delay(outcome.retry_after, self._deadline)
             if delay is None:
                 self._give_up(batch, outcome.reason)
-            else:
-                self._back_off(delay, honoured(outcome.retry_after))
+                return
+            self._back_off(delay, honoured(outcome.retry_after))
 
     def _timeout(self) -> float | None:
         return None if self._deadline is None else max(self._deadline - self._clock.monotonic(), _LEAST_TIMEOUT)
@@ -202,19 +221,13 @@ class Outlet:
                 until = min(until, earliest)
             now = self._clock.monotonic()
 
-    # ------------------------------------------------------------------------------ the counts
-
-    def _settle(self, batch: Batch, outcome: Outcome) -> None:
-        if not batch.settle():
-            return
-        if isinstance(outcome, Delivered):
-            self._count_delivered(outcome, len(batch))
-        elif isinstance(outcome, Rejected):
-            self._count_rejected(outcome, len(batch))
-        self._queue.settle(len(batch))
-
     def _give_up(self, batch: Batch, reason: str) -> None:
-        self._claim(batch, "retry_exhausted" if self._deadline is None else "shutdown_timeout", reason)
+        if self._deadline is None:
+            self._claim(batch, "retry_exhausted", reason)
+        elif self._spool is None:
+            self._claim(batch, "shutdown_timeout", reason)
+        while not batch.is_settled():  # the end of the shutdown takes it, and everything behind it, to the spool
+            self._clock.wait(self._hurry, _IDLE)
 
     def _abandon(self, error: BaseException) -> None:
         if self._thread.is_current():
@@ -223,40 +236,14 @@ class Outlet:
     def _claim(self, batch: Batch | None, reason: str, detail: str = "") -> None:
         """Take a batch from the thread that has it, and count it as dropped."""
         if batch is not None and batch.settle():
-            self._count_dropped(reason, len(batch), detail)
-            self._queue.settle(len(batch))
-
-    def _count_delivered(self, outcome: Delivered, size: int) -> None:
-        self.trouble = None
-        rejected = max(min(outcome.rejected, size), 0)
-        unencodable = max(min(outcome.unencodable, size - rejected), 0)
-        self._ledger.delivered.add(size - rejected - unencodable)
-        self._ledger.in_flight.leave(size - unencodable)
-        if rejected or outcome.message:
-            self._ledger.rejected.add("partial_success", rejected)
-            self._notices.say(f"{self.name}:partial", f"{self.name}: {rejected} records refused: {outcome.message}")
-        if unencodable:
-            self._count_dropped("unencodable", unencodable)
-
-    def _count_rejected(self, outcome: Rejected, size: int) -> None:
-        self.trouble = f"{outcome.status} {outcome.message}".strip()
-        if outcome.status == EXPORTER_ERROR:
-            self._count_dropped(EXPORTER_ERROR, size, outcome.message)
-            return
-        self._ledger.rejected.add(outcome.status, size)
-        self._ledger.in_flight.leave(size)
-        self._notices.say(f"{self.name}:{outcome.status}", f"{self.name}: {size} records refused: {self.trouble}")
-
-    def _count_dropped(self, reason: str, number: int, detail: str = "") -> None:
-        self._ledger.dropped.add(reason, number)
-        self._ledger.in_flight.leave(number)
-        self._notices.say(f"{self.name}:{reason}", f"{self.name}: {number} records dropped: {reason} {detail}".rstrip())
+            self.account.gave_up(batch, reason, detail)
+            self._queue.done(batch)
 
     def _shut_exporter_down(self) -> None:
         try:
             self.exporter.shutdown()
         except BaseException as error:
-            self._notices.say(f"{self.name}:shutdown", f"{self.name}: shutdown failed: {type(error).__name__}")
+            self.account.say("shutdown", f"shutdown failed: {type(error).__name__}")
 
 
 def _nothing_to_watch() -> None:

@@ -64,6 +64,12 @@ class SendingQueue:
         """Whether there is enough for a batch of the full size."""
         return len(self._records) >= self._config.max_export_batch_size
 
+    @property
+    def half_full(self) -> bool:
+        """Whether half of the bound, in records or in bytes, is taken."""
+        in_bytes = self._weight * UNIT * 2 >= self._config.queue_bytes
+        return in_bytes or len(self._records) * 2 >= self._config.queue_size
+
     def put(self, records: Sequence[ReadableLogRecord]) -> int:
         """Take records in; how many had to go, by the overflow policy, for want of room."""
         gone = 0
@@ -108,12 +114,37 @@ class SendingQueue:
     def take_batch(self) -> Batch:
         """The oldest records, a batch at most; who settles it says so with `settle`."""
         with self._lock:
-            self._current = batch = Batch(self._records.take(self._config.max_export_batch_size))
-            self._weight -= sum(map(weight_of, batch.records))
-            return batch
+            self._current = Batch(self._take(self._config.max_export_batch_size))
+            return self._current
 
-    def abandon(self) -> int:
+    def take_records(self) -> list[ReadableLogRecord]:
+        """The oldest records, as many as a batch has; whoever asks answers for them."""
+        with self._lock:
+            return self._take(self._config.max_export_batch_size)
+
+    def take_everything(self) -> list[ReadableLogRecord]:
+        """All that waits, and the batch that is being sent unless that is settled."""
+        with self._lock:
+            current = self._current
+            sending = current.records if current is not None and current.settle() else []
+            return [*sending, *self._take(len(self._records))]
+
+    def _take(self, most: int) -> list[ReadableLogRecord]:
+        records = self._records.take(most)
+        self._weight -= sum(map(weight_of, records))
+        return records
+
+    def finish(self) -> None:
+        """Nothing more will be put: whoever waits for room waits no longer."""
+        self.closed = True
+
+    def done(self, batch: Batch) -> None:
+        """Say that a batch has been counted, for better or worse."""
+        self.settle(len(batch))
+
+    def abandon(self, deadline: float) -> int:
         """Give up all that is not settled, the batch that is being sent included; how many records those are."""
+        del deadline  # it takes no time
         with self._lock:
             left = len(self._records.take(len(self._records)))
             self._weight = 0

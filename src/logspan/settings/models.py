@@ -131,6 +131,33 @@ class BreakerSettings(Section):
     )
 
 
+class FileStorageSettings(Section):
+    """The spool: a queue on disk for each exporter that sends over a network."""
+
+    directory: FilePath | None = Field(
+        default=None, description="Where the spools lie; made with mode 0700 when it is missing. Unset: no spool."
+    )
+    mode: Annotated[Literal["always", "overflow"], Choice] = Field(
+        default="overflow",
+        description="`overflow`: what memory cannot hold, or a shutdown leaves behind, goes to disk. `always`: every "
+        "record is on disk within `fsync` seconds, before it is sent.",
+    )
+    max_size: int = Field(
+        default=1_073_741_824,
+        ge=1_048_576,
+        description="Size on disk at most, for each exporter and process, in bytes.",
+    )
+    fsync: float = Field(
+        default=1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Longest time until what was written is on stable storage, in seconds; 0: after each write.",
+    )
+    drop: Annotated[Literal["oldest", "newest"], Choice] = Field(
+        default="oldest", description="Which end gives way when `max_size` is reached; each record is counted."
+    )
+
+
 class FilterSettings(Section):
     """Records that are dropped by their logger's name."""
 
@@ -282,6 +309,7 @@ class Settings(LoadedSettings):
     sending_queue: SendingQueueSettings = Field(default_factory=SendingQueueSettings)
     retry_on_failure: RetrySettings = Field(default_factory=RetrySettings)
     circuit_breaker: BreakerSettings = Field(default_factory=BreakerSettings)
+    file_storage: FileStorageSettings = Field(default_factory=FileStorageSettings)
     filter: FilterSettings = Field(default_factory=FilterSettings)
     sampling: SamplingSettings = Field(default_factory=SamplingSettings)
     enrich: EnrichSettings = Field(default_factory=EnrichSettings)
