@@ -44,6 +44,7 @@ ORDER = (
     "pipeline",
     "assemble",
     "providers",
+    "signals",
     "install",
     "fastapi",
     "entry_points",

@@ -7,11 +7,12 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from logspan.context import ROUTING
 from logspan.notices import Notices
+from logspan.signals import Enough, Patience, ProcessSignals
 from logspan.sources import ProcessSources, Wishes
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 Undo = Callable[[], object]
 Result = TypeVar("Result")
+_STEP = 0.05
+"""Seconds."""
 
 
 class Companion(Protocol):
@@ -70,6 +73,9 @@ def install(pipeline: Pipeline, settings: Settings, *, exporters: Exporters | No
     handle.add_undo(lambda: ROUTING.uninstall(pipeline.logger_provider))
     handle.add_undo(lambda: sources.release(handle))
     sources.retain(handle, Wishes.of(settings, console=writes_console(settings, exporters)))
+    if settings.signals:
+        process_signals().retain(handle)
+        handle.add_undo(lambda: process_signals().release(handle))
     atexit.register(handle.at_exit)
     handle.add_undo(lambda: atexit.unregister(handle.at_exit))
     _deliver_in_children(handle)
@@ -85,6 +91,12 @@ def disabled(settings: Settings) -> Handle:
 def process_sources() -> ProcessSources:
     """The sources of this process: kept where its records are routed, as there is one of both."""
     return vars(ROUTING).setdefault("sources", ProcessSources())  # type: ignore[no-any-return]  # vars() knows no types
+
+
+def process_signals() -> ProcessSignals:
+    """The signal handlers of this process, kept in the same place."""
+    known = vars(ROUTING).get("signals")
+    return known if known is not None else vars(ROUTING).setdefault("signals", ProcessSignals())  # type: ignore[no-any-return]
 
 
 def writes_console(settings: Settings, exporters: Exporters | None = None) -> bool:
@@ -110,6 +122,12 @@ class Handle:
         self._companions: list[Companion] = []
         self._lock = threading.RLock()
         self._done = False
+        self._told = False
+        self._draining_in: int | None = None
+        self.patience = Patience(settings.shutdown_timeout)
+        """What the end of this process may still wait: its lifespan's end, what is logged after, the last drain."""
+        self.may_end_without_lifespan = False
+        """Whether the server's own signal handler may end the process, and no lifespan says so before."""
 
     @property
     def pipeline(self) -> Pipeline:
@@ -140,14 +158,16 @@ class Handle:
 
     def shutdown(self, timeout: float | None = None) -> DrainReport:
         """Deliver what waits and stop, `timeout` seconds at most for all signals (default: `shutdown_timeout`)."""
-        seconds = self.settings.shutdown_timeout if timeout is None else timeout
-        deadline = monotonic() + seconds
+        return self._shut_down(Patience(self.settings.shutdown_timeout if timeout is None else timeout))
+
+    def _shut_down(self, patience: Patience) -> DrainReport:
         companions = self._companions[::-1]
-        for companion in companions:
-            _guarded(lambda companion=companion: companion.shutdown(0.0))  # type: ignore[misc]  # begins it
-        report = self.pipeline.shutdown(seconds)
-        for companion in companions:
-            _guarded(lambda companion=companion: companion.shutdown(max(deadline - monotonic(), 0.0)))  # type: ignore[misc]
+        with patience.waiting():
+            for companion in companions:
+                _guarded(lambda companion=companion: companion.shutdown(0.0))  # type: ignore[misc]  # begins it
+            report = self.pipeline.shutdown(patience.left())
+            for companion in companions:
+                _guarded(lambda companion=companion: _wait(companion, patience))  # type: ignore[misc]
         return report
 
     def reassert(self) -> None:
@@ -165,12 +185,57 @@ class Handle:
                 _guarded(self._undo.pop())
         _guarded(self.shutdown)
 
+    def started(self) -> None:
+        """The lifespan begins: this process is here to stay, and its end will be told."""
+        self.may_end_without_lifespan = False
+        self.patience.renew()
+        self.pipeline.deliver_at_once(None)
+        self.reassert()
+
+    def deliver_at_once(self) -> None:
+        """From here on whoever logs waits for the delivery, as long as `patience` lasts: each record may be the last.
+
+        A server that ends by its own signal runs nothing of ours after its last line.
+        """
+        self.pipeline.deliver_at_once(self._deliver_now)
+
+    def _deliver_now(self) -> None:
+        with self.patience.waiting():
+            _guarded(lambda: self.flush(self.patience.left()))
+
+    def passing(self) -> None:
+        """A signal came, and a server's handler is about to see to it: be ready, and wait for nothing here."""
+        if self.may_end_without_lifespan:
+            self.deliver_at_once()
+
+    def after_emit(self, frame: FrameType | None, then: Callable[[], object]) -> bool:
+        """Have `then` called at the end of the log call that `frame` stands in; False if it stands in none."""
+        return self.pipeline.after_emit(frame, then)
+
     def at_exit(self) -> None:
-        """Deliver what waits when the interpreter ends. Says on standard error how many records were left, if any."""
-        report = _guarded(self.shutdown)
-        if report is not None and not report.complete:
-            left = ", ".join(f"{count} {reason}" for reason, count in sorted(report.dropped.items()))
-            Notices().say("exit", f"not all records were delivered before the process ended: {left}")
+        """Deliver what waits when the interpreter ends."""
+        self.patience.renew_when_rested()
+        with process_signals().draining():
+            self.drain()
+
+    def drain(self) -> None:
+        """Deliver what waits and stop, while `patience` lasts. Says on standard error what was left, if anything."""
+        self._draining_in = threading.get_ident()
+        try:
+            report = _guarded(lambda: self._shut_down(self.patience))
+        except Enough:
+            report = self.pipeline.shutdown(0.0)  # that of the shutdown which was brought to its end
+        finally:
+            self._draining_in = None
+        if report is not None and not report.complete and not self._told:
+            self._told = True
+            Notices().say("exit", f"not all records were delivered before the process ended: {_summary(report)}")
+
+    def hurry(self) -> None:
+        """`patience` was cut by a signal. If it has interrupted `drain`, do what that would, and raise `Enough`."""
+        if self._draining_in == threading.get_ident():
+            _guarded(lambda: self._shut_down(self.patience))
+            raise Enough
 
     def __enter__(self) -> Self:
         return self
@@ -199,6 +264,24 @@ class _DisabledHandle(Handle):
         """Nothing was done."""
         if self._pipeline is not None:
             _guarded(self._pipeline.shutdown)
+
+
+def _wait(companion: Companion, patience: Patience) -> None:
+    """In short steps, as a signal may cut what is left."""
+    while not companion.shutdown(min(patience.left(), _STEP)) and patience.left() > 0:
+        pass
+
+
+def _summary(report: DrainReport) -> str:
+    """`otlp: 340 delivered, 160 shutdown_timeout; queue_full: 7`; what was lost before the fan-out comes last."""
+    parts = []
+    for name, exporter in report.exporters.items():
+        counts = {"delivered": exporter.delivered, "spooled": exporter.spooled, **exporter.rejected, **exporter.dropped}
+        parts.append(
+            f"{name}: " + ", ".join(f"{count} {term}" for term, count in counts.items() if count or term == "delivered")
+        )
+    parts += [f"before any exporter: {count} {reason}" for reason, count in report.ledger.dropped.items()]
+    return "; ".join(parts)
 
 
 def _guarded(step: Callable[[], Result]) -> Result | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from logspan.fastapi.request import CURRENT, RequestConfig
 from logspan.fastapi.servers import repeats_request
 from logspan.fastapi.spans import Contrib, choose
 from logspan.fastapi.stack import Stack
-from logspan.install import Handle, disabled, install, process_sources
+from logspan.install import Handle, disabled, install, process_signals, process_sources
 from logspan.notices import Notices
 from logspan.providers import DelegatingLoggerProvider, install_providers
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["instrument_app"]
 
 _HANDLE = "logspan_handle"
+_LOOK = 0.01
+"""Seconds."""
 
 
 def instrument_app(
@@ -65,7 +68,8 @@ def instrument_app(
         pipeline = build_pipeline(settings, exporters=exporters)
     handle = install(pipeline, settings, exporters=exporters)
     handle.add_companion(install_providers(pipeline, settings))
-    edge = Edge(_config(pipeline, settings), handle.reassert, _flush(handle), spans)
+    edge = Edge(_config(pipeline, settings), handle.started, _end_of_lifespan(handle), spans)
+    handle.may_end_without_lifespan = True
     _watch(app, edge, handle)
     return handle
 
@@ -125,15 +129,34 @@ def _saw_span(span: Any, scope: Any) -> None:
         request.saw_span(span)
 
 
-def _flush(handle: Handle) -> Callable[[], Awaitable[None]]:
-    """What the lifespan's end waits for, beside the event loop and within `shutdown_timeout`."""
+def _end_of_lifespan(handle: Handle) -> Callable[[], Awaitable[None]]:
+    """What the lifespan's end waits for, beside the event loop: a flush. What comes after it is delivered at once."""
 
-    async def flush() -> None:
+    async def end() -> None:
+        handle.patience.renew_when_rested()
         try:
-            from anyio import to_thread
-
-            await to_thread.run_sync(handle.flush, handle.settings.shutdown_timeout)
+            with process_signals().draining(), handle.patience.waiting():
+                await _flush_beside_the_loop(handle)
         except Exception as error:
             Notices().say("lifespan", f"the flush at the end of the lifespan failed: {type(error).__name__}")
+        finally:
+            handle.deliver_at_once()
 
-    return flush
+    return end
+
+
+async def _flush_beside_the_loop(handle: Handle) -> None:
+    """Looks at the time again and again, as a signal may cut what is left of it."""
+    from anyio import sleep
+
+    over = threading.Event()
+
+    def flush() -> None:
+        try:
+            handle.flush(handle.patience.left())
+        finally:
+            over.set()
+
+    threading.Thread(target=flush, name="logspan-flush", daemon=True).start()
+    while not over.is_set() and handle.patience.left() > 0:  # noqa: ASYNC110 - a thread sets it, a signal cuts the time
+        await sleep(_LOOK)

@@ -294,6 +294,7 @@ class Settings(LoadedSettings):
         allow_inf_nan=False,
         description="How long the end of the process may wait for delivery, in seconds.",
     )
+    signals: bool = Field(default=True, description="Whether what waits is delivered before SIGTERM ends the process.")
     stall_timeout: float = Field(
         default=60.0,
         gt=0,
