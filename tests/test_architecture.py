@@ -25,6 +25,7 @@ ORDER = (
     "outcome",
     "values",
     "record",
+    "size",
     "context",
     "notices",
     "ledger",

@@ -53,7 +53,7 @@ def build_pipeline(
     settings = settings or Settings()
     clock = clock or SystemClock()
     ledger, notices = Ledger(), Notices()
-    named, stages, processors = _exporters(settings, exporters), _stages(settings), _processors(settings)
+    named, stages, processors = _exporters(settings, exporters), _stages(settings), _processors(settings, ledger)
 
     bound = _queue_bound(settings.queue)
     intake = Intake(bound.protected_severity)
@@ -127,11 +127,10 @@ def _batch_processor(intake: Intake, max_queue_size: int) -> BatchLogRecordProce
     )
 
 
-def _processors(settings: Settings) -> list[tuple[str, Processor]]:
+def _processors(settings: Settings, ledger: Ledger) -> list[tuple[str, Processor]]:
     """What runs on the delivery worker, once per record."""
-    limits = settings.limits
     redact = [("redact", Redactor.from_settings(settings.redaction))] if settings.redaction.enabled else []
-    return [*redact, ("limit", Limiter(limits.max_attributes, limits.max_value_length, limits.max_depth))]
+    return [*redact, ("limit", Limiter(**settings.limits.model_dump(), cut=ledger.count_cut))]
 
 
 def _queue_bound(settings: QueueSettings) -> QueueBound:

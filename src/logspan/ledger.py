@@ -123,6 +123,8 @@ class LedgerSnapshot:
     processor_errors: Mapping[str, int] = field(default_factory=dict)
     suppressed_self_logs: int = 0
     worker_restarts: int = 0
+    cut: int = 0
+    """Records that were delivered with a value cut or an attribute left out, by the limits. No term of the equation."""
     exporters: Mapping[str, ExporterSnapshot] = field(default_factory=dict)
 
     @property
@@ -178,9 +180,13 @@ class Ledger:
         self.filtered, self.sampled_out, self.fanned_out = Tally(), Tally(), Tally()
         self.dropped, self.processor_errors = TallyMap(), TallyMap()
         self.queued = Level()
-        self.suppressed_self_logs, self.worker_restarts = Tally(), Tally()
+        self.suppressed_self_logs, self.worker_restarts, self.cut = Tally(), Tally(), Tally()
         for exporter in self._exporters.values():
             exporter.reset()
+
+    def count_cut(self) -> None:
+        """Count a record that the limits have cut."""
+        self.cut.one()
 
     def exporter(self, name: str) -> ExporterLedger:
         """The counts of one exporter, made at the first call."""
@@ -198,6 +204,7 @@ class Ledger:
             queued=self.queued.value(),
             fanned_out=self.fanned_out.value(),
             processor_errors=self.processor_errors.values(),
+            cut=self.cut.value(),
             suppressed_self_logs=self.suppressed_self_logs.value(),
             worker_restarts=self.worker_restarts.value() + sum(one.restarts.value() for one in each.values()),
             exporters=MappingProxyType(exporters),

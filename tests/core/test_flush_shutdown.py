@@ -317,7 +317,7 @@ def test_shutdown_when_a_processor_hangs(build: Build, monkeypatch: pytest.Monke
         entered.set()
         free.wait(30)
 
-    monkeypatch.setattr("logspan.assemble._processors", lambda _: [("redact", hang)])
+    monkeypatch.setattr("logspan.assemble._processors", lambda *_: [("redact", hang)])
     memory = InMemoryExporter()
     pipeline = build(mem=memory)
     for _ in range(500):

@@ -276,7 +276,7 @@ class Redactor:
 
 def test_a_redactor_that_fails_drops_the_record(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     """Never the raw text: it fails closed, and the loss is counted (fault 30)."""
-    monkeypatch.setattr("logspan.assemble._processors", lambda _: [("redact", Redactor())])
+    monkeypatch.setattr("logspan.assemble._processors", lambda *_: [("redact", Redactor())])
     memory = InMemoryExporter()
     pipeline = build(mem=memory)
     for body in ("before", "secret", "after"):

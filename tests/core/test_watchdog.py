@@ -80,7 +80,7 @@ def test_a_delivery_worker_that_hangs_is_replaced(build: Build, gate: Gate, monk
         if record.body == "hang":
             gate.pass_through()
 
-    monkeypatch.setattr("logspan.assemble._processors", lambda _: [("redact", process)])
+    monkeypatch.setattr("logspan.assemble._processors", lambda *_: [("redact", process)])
     memory = InMemoryExporter()
     pipeline = build(settings={"stall_timeout": 0.05}, mem=memory)
     log(pipeline, "hang")

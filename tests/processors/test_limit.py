@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logspan.processors.limit import Limiter, well_formed
+from logspan.size import size
 from logspan.values import CUT
 from tests.core.support import record
 
 
-def limited(value: Any, **limits: int) -> Any:
+def limited(value: Any, **limits: Any) -> Any:
     """A value as it is after the limiter, as body and attribute alike."""
     made = record(value, value=value)
     Limiter(**limits)(made)
@@ -85,3 +86,39 @@ def test_any_text_becomes_well_formed(text: str) -> None:
     assert formed == formed.encode().decode()
     if not any("\ud800" <= character <= "\udfff" for character in text):
         assert formed == text
+
+
+def test_a_record_that_is_too_large_as_a_whole_is_cut_further() -> None:
+    """Each value is within its own limit, all of them together are not: the long ones are cut, the short ones stay."""
+    cuts: list[None] = []
+    long: dict[str, Any] = {f"long{number}": "y" * 30_000 for number in range(20)}
+    made = record("x" * 30_000, short="stays", **long)
+    Limiter(max_record_size=100_000, cut=lambda: cuts.append(None))(made)
+    assert size(made) <= 100_000
+    assert made.attributes["short"] == "stays"
+    assert str(made.body).endswith(CUT)
+    assert len(cuts) == 1
+
+
+def test_a_record_of_very_many_short_values_loses_the_last_ones() -> None:
+    """What is left out is counted in the record."""
+    many: dict[str, Any] = {f"key{number}": "z" * 200 for number in range(100)}
+    made = record("body", **many)
+    Limiter(max_record_size=10_000)(made)
+    assert size(made) <= 10_000
+    assert made.attributes["key0"] == "z" * 200
+    assert made.dropped_attributes == 100 - len(made.attributes)
+
+
+def test_a_record_within_the_limits_is_not_counted() -> None:
+    """And one that was cut already is not cut again."""
+    cuts: list[None] = []
+    limiter = Limiter(max_value_length=10, cut=lambda: cuts.append(None))
+    limiter(record("short", a="b"))
+    assert cuts == []
+    made = record("a long body, longer than ten characters and the mark")
+    limiter(made)
+    body = made.body
+    limiter(made)
+    assert made.body == body
+    assert len(cuts) == 1

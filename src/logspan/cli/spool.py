@@ -125,11 +125,10 @@ def _survey(options: argparse.Namespace) -> list[OwnerStatus]:
 def _directory(options: argparse.Namespace, settings: Settings | None) -> Path:
     if options.directory is not None:
         return Path(options.directory)
-    configured = getattr(settings or _settings(), "file_storage", None)
-    directory = getattr(configured, "directory", None)
+    directory = (settings or _settings()).file_storage.directory
     if directory is None:
         raise SettingsError("which spool? Give --directory, or set file_storage.directory")
-    return Path(directory)
+    return directory
 
 
 def _settings() -> Settings:

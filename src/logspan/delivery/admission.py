@@ -14,9 +14,9 @@ from opentelemetry._logs import SeverityNumber
 
 from logspan.clock import Clock, Latch
 from logspan.delivery.blocking import may_block
-from logspan.delivery.size import UNIT, weight
 from logspan.ledger import Ledger
 from logspan.record import Record
+from logspan.size import UNIT, weight
 
 Overflow = Literal["drop_oldest", "drop_newest", "block", "sample"]
 

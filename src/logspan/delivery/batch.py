@@ -8,14 +8,16 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 class Batch:
     """Records on their way. Settled once: by what came of them, or by a shutdown that waits no longer.
 
-    `spooled`: they are on disk as well, and stay there until they are settled.
+    `spooled`: they are on disk as well, and stay there until they are settled; `adopted`: an earlier process put them
+    there.
     """
 
-    __slots__ = ("_unsettled", "records", "spooled")
+    __slots__ = ("_unsettled", "adopted", "records", "spooled")
 
-    def __init__(self, records: list[ReadableLogRecord], *, spooled: bool = False) -> None:
+    def __init__(self, records: list[ReadableLogRecord], *, spooled: bool = False, adopted: bool = False) -> None:
         self.records = records
         self.spooled = spooled
+        self.adopted = adopted
         self._unsettled = [None]
 
     def settle(self) -> bool:

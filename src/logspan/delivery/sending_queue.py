@@ -14,7 +14,7 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from logspan.clock import Clock, Latch
 from logspan.delivery.batch import Batch
 from logspan.delivery.lanes import Lanes
-from logspan.delivery.size import UNIT, weight_of
+from logspan.size import UNIT, weight_of
 
 _POLL = 0.01
 

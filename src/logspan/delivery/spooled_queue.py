@@ -54,7 +54,6 @@ class SpooledQueue:
         """Held while records move, so that nobody takes newer ones meanwhile; never by the delivery worker."""
         self._unstored: list[ReadableLogRecord] = []
         self._current: Batch | None = None
-        self._adopted_left = 0
         self._holds = False
         self._over = False
         self._adopt_at = clock.monotonic()
@@ -113,12 +112,12 @@ class SpooledQueue:
                 records = decode_logs_request(frame.payload)
             except Exception:  # its checksum is right, and yet it is none of ours
                 self._account.lost_in_spool("corrupt", frame.records)
-                self._acknowledge(frame.records)
+                self._acknowledge(frame.records, adopted=frame.adopted)
                 continue
             if frame.redelivered:
                 self._account.ledger.replayed.add(len(records))
             self._look()
-            return Batch(records, spooled=True)
+            return Batch(records, spooled=True, adopted=frame.adopted)
         self._look()
         if self._spool:  # it cannot be read now, and what is newer waits
             return Batch([])
@@ -136,14 +135,13 @@ class SpooledQueue:
             return
         with self._order:
             if not self._over:
-                self._acknowledge(len(batch))
+                self._acknowledge(len(batch), adopted=batch.adopted)
                 self._look()
 
-    def _acknowledge(self, records: int) -> None:
+    def _acknowledge(self, records: int, *, adopted: bool) -> None:
         self._spool.ack()
-        theirs = min(records, self._adopted_left)
-        self._adopted_left -= theirs
-        self._memory.settle(records - theirs)
+        if not adopted:  # nobody here waits for an earlier process's records
+            self._memory.settle(records)
 
     def abandon(self, deadline: float) -> int:
         """The end: put on disk what is not settled, until `deadline`; how many records are lost in spite of that."""
@@ -234,7 +232,6 @@ class SpooledQueue:
         adopted = self._spool.adopt()
         losses = self._spool.take_losses()
         self._account.adopted(adopted.records + sum(loss.records for loss in losses))
-        self._adopted_left += adopted.records
         for loss in losses:
             self._account.lost_in_spool(loss.reason, loss.records)
         self._look()
@@ -245,7 +242,6 @@ class SpooledQueue:
         """Note what the spool holds now, and count what it has lost since."""
         for loss in self._spool.take_losses():
             self._account.lost_in_spool(loss.reason, loss.records)
-            theirs = min(loss.records, self._adopted_left)
-            self._adopted_left -= theirs
-            self._memory.settle(loss.records - theirs)
+            if not loss.adopted:
+                self._memory.settle(loss.records)
         self._holds = bool(self._spool) or bool(self._unstored)

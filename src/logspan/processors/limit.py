@@ -2,51 +2,104 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from opentelemetry.util.types import AnyValue
 
 from logspan.record import Record
+from logspan.size import size
 from logspan.values import CUT
+
+_SHORTEST = 256
+"""Characters: values are not cut below this for the sake of the whole record; attributes are left out instead."""
 
 
 class Limiter:
-    """Cuts long texts, deep values and surplus attributes; a cut is marked, a dropped attribute is counted.
+    """Cuts long texts, deep values, surplus attributes and records that are too large.
 
     `max_value_length` is in characters (bytes for `bytes`), for the body and each attribute value at any depth;
-    `dropped_attributes_count` of the record counts what was left out, as in the OTel data model.
+    `max_record_size` is in bytes, estimated: the longest values of a larger record are cut further. A cut is marked,
+    and `cut` is called once for each record that has one; `dropped_attributes_count` of the record counts the
+    attributes that were left out, as in the OTel data model.
     """
 
-    def __init__(self, max_attributes: int = 128, max_value_length: int = 32_768, max_depth: int = 8) -> None:
+    def __init__(
+        self,
+        max_attributes: int = 128,
+        max_value_length: int = 32_768,
+        max_depth: int = 8,
+        max_record_size: int = 262_144,
+        *,
+        cut: Callable[[], object] = lambda: None,
+    ) -> None:
         self._max_attributes = max_attributes
         self._max_length = max_value_length
         self._max_depth = max_depth
+        self._max_size = max_record_size
+        self._cut = cut
 
     def __call__(self, record: Record) -> None:
         """Bring one record within the limits, in place."""
-        record.body = self._value(record.body, 0)
+        cuts = self._limit(record, self._max_attributes, self._max_length)
+        length = self._max_length
+        while size(record) > self._max_size and length > _SHORTEST:
+            length //= 2
+            cuts += self._limit(record, self._max_attributes, length)
+        number = len(record.attributes)
+        while size(record) > self._max_size and number:
+            number //= 2
+            cuts += self._limit(record, number, length)
+        if cuts:
+            self._cut()
+
+    def _limit(self, record: Record, max_attributes: int, length: int) -> int:
+        """Apply the limits once; how many cuts that took."""
+        walk = _Walk(length, self._max_depth)
+        record.body = walk.value(record.body, 0)
         attributes = record.attributes
-        if len(attributes) > self._max_attributes:
-            record.dropped += len(attributes) - self._max_attributes
-            attributes = dict(list(attributes.items())[: self._max_attributes])
+        surplus = max(len(attributes) - max_attributes, 0)
+        if surplus:
+            record.dropped += surplus
+            attributes = dict(list(attributes.items())[:max_attributes])
         record.attributes = {
-            key if key.isascii() else well_formed(key): self._value(value, 0) for key, value in attributes.items()
+            key if key.isascii() else well_formed(key): walk.value(value, 0) for key, value in attributes.items()
         }
         if record.event_name:
-            record.event_name = well_formed(record.event_name[: self._max_length])
+            record.event_name = walk.text(record.event_name)
+        return walk.cuts + surplus
 
-    def _value(self, value: AnyValue, depth: int) -> AnyValue:
+
+class _Walk:
+    """Through the values of one record; counts its cuts."""
+
+    __slots__ = ("_length", "_max_depth", "cuts")
+
+    def __init__(self, length: int, max_depth: int) -> None:
+        self._length = length
+        self._max_depth = max_depth
+        self.cuts = 0
+
+    def value(self, value: AnyValue, depth: int) -> AnyValue:
         if isinstance(value, str):
-            text = value if len(value) <= self._max_length else value[: self._max_length] + CUT
-            return text if text.isascii() else well_formed(text)
+            return self.text(value)
         if isinstance(value, bytes):
-            return value[: self._max_length]
-        if isinstance(value, dict):
-            return CUT if depth >= self._max_depth else self._mapping(value, depth)
-        if isinstance(value, list):
-            return CUT if depth >= self._max_depth else [self._value(item, depth + 1) for item in value]
+            self.cuts += len(value) > self._length
+            return value[: self._length]
+        if isinstance(value, dict | list):
+            if depth >= self._max_depth:
+                self.cuts += 1
+                return CUT
+            if isinstance(value, dict):
+                return {well_formed(key): self.value(item, depth + 1) for key, item in value.items()}
+            return [self.value(item, depth + 1) for item in value]
         return value
 
-    def _mapping(self, value: dict[str, AnyValue], depth: int) -> AnyValue:
-        return {well_formed(key): self._value(item, depth + 1) for key, item in value.items()}
+    def text(self, text: str) -> str:
+        over = len(text) - self._length
+        if over > 0 and not (over <= len(CUT) and text.endswith(CUT)):  # what is cut already stays as it is
+            self.cuts += 1
+            text = text[: self._length] + CUT
+        return text if text.isascii() else well_formed(text)
 
 
 def well_formed(text: str) -> str:

@@ -211,6 +211,9 @@ class LimitSettings(Section):
     max_attributes: int = Field(default=128, gt=0, description="Attributes of a record; more are left off and counted.")
     max_value_length: int = Field(default=32_768, gt=0, description="Characters of one value; longer ones are cut.")
     max_depth: int = Field(default=8, gt=0, description="Levels of nesting of one value; deeper ones are cut.")
+    max_record_size: int = Field(
+        default=262_144, ge=1_024, description="Estimated size of a record in bytes; the values of larger ones are cut."
+    )
 
 
 class SourceSettings(Section):

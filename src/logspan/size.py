@@ -1,4 +1,4 @@
-"""What a record weighs while it waits: an estimate of its memory, close enough to bound a queue by."""
+"""What a record weighs: an estimate of its memory, close enough to bound a queue and a record by."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ _TEXTS = frozenset({str, bytes})
 _CONTAINERS = frozenset({list, dict})
 
 
-def weight(record: Record) -> int:
-    """The weight of a record in units, at least 1."""
+def size(record: Record) -> int:
+    """The memory that a record takes, in bytes, by estimate."""
     attributes = record.attributes
-    size = _RECORD + _ATTRIBUTE * len(attributes) + _size(record.body)
+    total = _RECORD + _ATTRIBUTE * len(attributes) + _size(record.body)
     for value in attributes.values():
         kind = type(value)
         if kind in _TEXTS:
-            size += len(value)  # type: ignore[arg-type]
+            total += len(value)  # type: ignore[arg-type]
         elif kind in _CONTAINERS:
-            size += _size(value)
-    return (size + UNIT - 1) // UNIT
+            total += _size(value)
+    return total
+
+
+def weight(record: Record) -> int:
+    """The same in units, at least 1."""
+    return (size(record) + UNIT - 1) // UNIT
 
 
 def weight_of(readable: ReadableLogRecord) -> int:
