@@ -22,8 +22,11 @@ def read_request(connection: socket.socket) -> bytes:
     head, _, body = data.partition(b"\r\n\r\n")
     length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
     while len(body) < length:
-        body += connection.recv(65_536)
-    return data
+        more = connection.recv(65_536)
+        if not more:
+            return b""
+        body += more
+    return head + b"\r\n\r\n" + body
 
 
 @contextlib.contextmanager

@@ -56,7 +56,11 @@ class FakeClock:
                     waiter.expired = True
                     waiter.latch.ring()
 
-    def wait_for_waiters(self, count: int = 1, timeout: float = 10.0) -> bool:
-        """Wait, in real time, until at least `count` threads wait on this clock."""
+    def wait_for_waiters(self, count: int = 1, timeout: float = 10.0, *, least: float = 0.0) -> bool:
+        """Wait, in real time, until `count` threads wait on this clock, each for `least` seconds of it or longer."""
+
+        def enough() -> bool:
+            return sum(waiter.deadline - self._now >= least for waiter in self._waiters) >= count
+
         with self._changed:
-            return self._changed.wait_for(lambda: len(self._waiters) >= count, timeout)
+            return self._changed.wait_for(enough, timeout)

@@ -163,6 +163,7 @@ class OtlpSink:
     def _answer(self, request: Request) -> Reply:
         with self._changed:
             self._requests.append(request)
+            self._changed.notify_all()
             reply = self._replies.popleft() if self._replies else None
         if reply is None and self._decide is not None:
             reply = self._decide(request)
