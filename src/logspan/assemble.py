@@ -84,7 +84,7 @@ def build_pipeline(
     )
     return Pipeline(
         root=root,
-        delivery=Delivery(admission, batch, intake, worker, outlets, ledger, clock),
+        delivery=Delivery(admission, batch, intake, worker, outlets, ledger, clock, notices),
         ledger=ledger,
         clock=clock,
         resource=build_resource(settings),

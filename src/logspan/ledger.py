@@ -74,6 +74,11 @@ class TallyMap:
         tally = self._tallies.get(name) or self._tallies.setdefault(name, Tally())
         tally.one() if number == 1 else tally.add(number)
 
+    def value(self, name: str) -> int:
+        """The count under one name."""
+        tally = self._tallies.get(name)
+        return tally.value() if tally is not None else 0
+
     def values(self) -> Mapping[str, int]:
         """The counts by name, sorted, zeros left out."""
         counts = {name: tally.value() for name, tally in sorted(self._tallies.copy().items())}

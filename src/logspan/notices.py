@@ -18,16 +18,45 @@ class Notices:
         self._stream = stream
         self._last: dict[str, float] = {}
         self._unsaid: dict[str, int] = {}
+        self._lost: dict[str, tuple[int, str]] = {}
+        self._told: dict[str, int] = {}
 
     def say(self, kind: str, text: str) -> None:
         """Write `text`, which holds no data of any record, unless this kind was written of a moment ago."""
-        now = time.monotonic()
-        if now - self._last.get(kind, -INTERVAL) < INTERVAL:
+        if not self._due(kind):
             self._unsaid[kind] = self._unsaid.get(kind, 0) + 1
             return
-        self._last[kind] = now
         unsaid = self._unsaid.pop(kind, 0)
         self._write(f"logspan: {text}" + (f" ({unsaid} more like this since the last notice)" if unsaid else ""))
+
+    def lost(self, what: str, total: int, detail: str = "") -> None:
+        """Say that records are lost: `total` of them so far, for the reason that `what` names.
+
+        What is not said now, as it was a moment ago, is said with the next line about it or by `last_words`.
+        """
+        self._lost[what] = (total, detail)
+        if self._due(what):
+            self._tell_loss(what)
+
+    def last_words(self) -> None:
+        """Say what was kept back of losses: at the end every one of them has been told."""
+        for what in list(self._lost):
+            self._tell_loss(what)
+
+    def _tell_loss(self, what: str) -> None:
+        (total, detail), told = self._lost[what], self._told.get(what, 0)
+        if total <= told:
+            return
+        self._told[what] = total
+        in_all = f" ({total} in all)" if told else ""
+        self._write(f"logspan: {total - told} records {what}{in_all}" + (f": {detail}" if detail else ""))
+
+    def _due(self, kind: str) -> bool:
+        now = time.monotonic()
+        if now - self._last.get(kind, -INTERVAL) < INTERVAL:
+            return False
+        self._last[kind] = now
+        return True
 
     def _write(self, line: str) -> None:
         try:

@@ -38,9 +38,11 @@ class Account:
         unencodable = max(min(outcome.unencodable, size - rejected), 0)
         self.ledger.delivered.add(size - rejected - unencodable)
         self._level(batch).leave(size - unencodable)
-        if rejected or outcome.message:
+        if rejected:
             self.ledger.rejected.add("partial_success", rejected)
-            self.say("partial", f"{rejected} records refused: {outcome.message}")
+            self._tell_rejected("partial_success", outcome.message)
+        elif outcome.message:
+            self.say("warning", f"the peer says: {outcome.message}")
         if unencodable:
             self._drop(self._level(batch), "unencodable", unencodable)
 
@@ -51,7 +53,11 @@ class Account:
             return
         self.ledger.rejected.add(outcome.status, len(batch))
         self._level(batch).leave(len(batch))
-        self.say(outcome.status, f"{len(batch)} records refused: {self.trouble}")
+        self._tell_rejected(outcome.status, outcome.message)
+
+    def _tell_rejected(self, status: str, message: str) -> None:
+        total = self.ledger.rejected.value(status)
+        self._notices.lost(f"refused by the peer of {self.name} ({status})", total, message)
 
     def gave_up(self, batch: Batch, reason: str, detail: str = "") -> None:
         """Nobody will send this batch any more."""
@@ -76,6 +82,12 @@ class Account:
         if number:
             self._drop(self.ledger.spooled, reason, number)
 
+    def failed(self, reason: str) -> None:
+        """An attempt has failed in a way that may pass: said once, when it begins."""
+        if self.trouble is None:
+            self.say("failed", f"cannot deliver now, will go on trying: {reason}")
+        self.trouble = reason
+
     def say(self, kind: str, text: str) -> None:
         """A notice about this exporter."""
         self._notices.say(f"{self.name}:{kind}", f"{self.name}: {text}")
@@ -86,4 +98,4 @@ class Account:
     def _drop(self, level: Level, reason: str, number: int, detail: str = "") -> None:
         self.ledger.dropped.add(reason, number)
         level.leave(number)
-        self.say(reason, f"{number} records dropped: {reason} {detail}".rstrip())
+        self._notices.lost(f"dropped by {self.name} ({reason})", self.ledger.dropped.value(reason), detail)

@@ -11,8 +11,9 @@ from logspan.clock import Clock
 from logspan.delivery.admission import Admission
 from logspan.delivery.intake import Intake
 from logspan.delivery.outlet import Outlet
-from logspan.delivery.worker import DeliveryWorker
+from logspan.delivery.worker import DROPPED, DeliveryWorker
 from logspan.ledger import Ledger
+from logspan.notices import Notices
 
 _GRACE = 0.1
 """Seconds after the deadline for threads that are not stuck to end, and to shut their exporters down."""
@@ -29,6 +30,7 @@ class Delivery:
     outlets: Sequence[Outlet]
     ledger: Ledger
     clock: Clock
+    notices: Notices
 
     def flush(self, deadline: float) -> bool:
         """Wait until all that was emitted has left every outlet; False when `deadline` (monotonic s) came first."""
@@ -51,6 +53,13 @@ class Delivery:
         last = max(deadline, self.clock.monotonic() + _GRACE)
         for outlet in self.outlets:
             outlet.join(last)
+        self._tell_losses()
+
+    def _tell_losses(self) -> None:
+        """Nothing is lost in silence: what was not said of losses yet is said now."""
+        for reason, total in self.ledger.dropped.values().items():
+            self.notices.lost(DROPPED.format(reason), total)
+        self.notices.last_words()
 
     def reset_after_fork(self) -> None:
         """Begin anew in a forked child: own queues, threads and connections."""

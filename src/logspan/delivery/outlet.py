@@ -202,7 +202,7 @@ class Outlet:
                     self._queue.done(batch)
                 return
             self._breaker.failed()
-            self.account.trouble = f"{outcome.reason} (circuit open)" if self._breaker.open else outcome.reason
+            self.account.failed(f"{outcome.reason} (circuit open)" if self._breaker.open else outcome.reason)
             delay = retry.next_delay(outcome.retry_after, self._deadline)
             if delay is None:
                 self._give_up(batch, outcome.reason)

@@ -22,6 +22,7 @@ from logspan.record import Record
 
 Processor = Callable[[Record], None]
 
+DROPPED = "dropped before any exporter ({})"
 _SLICE = 128
 _IDLE = 1.0
 
@@ -71,6 +72,7 @@ class DeliveryWorker:
         self._latch = Latch()
         self._idle = False
         self._stopped = False
+        self._tell_at = 0.0
         self._sweeps: deque[Latch] = deque()
         self._current, self._weight = Batch([]), 0
         self._reviving = threading.Lock()
@@ -151,6 +153,7 @@ class DeliveryWorker:
         """Short while there is work. Before a long rest, one more look: a caller that saw us busy did not ring."""
         for outlet in self._outlets:
             outlet.revive()
+        self._tell_losses()
         if worked or self._sweeps:
             self._clock.wait(self._latch, self._pace.schedule_delay)
             return
@@ -159,6 +162,14 @@ class DeliveryWorker:
         if not len(self._intake):
             self._clock.wait(self._latch, _IDLE)
         self._idle = False
+
+    def _tell_losses(self) -> None:
+        """Say what was dropped before the exporters, at most once a second."""
+        now = self._clock.monotonic()
+        if now >= self._tell_at:
+            self._tell_at = now + _IDLE
+            for reason, total in self._ledger.dropped.values().items():
+                self._notices.lost(DROPPED.format(reason), total)
 
     def _hand_over(self, batch: Batch) -> None:
         self._current, self._weight = batch, sum(record.log_record.weight for record in batch.records)  # type: ignore[attr-defined]
