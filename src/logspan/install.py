@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
@@ -128,6 +129,8 @@ class Handle:
         """What the end of this process may still wait: its lifespan's end, what is logged after, the last drain."""
         self.may_end_without_lifespan = False
         """Whether the server's own signal handler may end the process, and no lifespan says so before."""
+        self._signalled = False
+        self._installed_in = os.getpid()
 
     @property
     def pipeline(self) -> Pipeline:
@@ -187,26 +190,35 @@ class Handle:
 
     def started(self) -> None:
         """The lifespan begins: this process is here to stay, and its end will be told."""
-        self.may_end_without_lifespan = False
+        self.may_end_without_lifespan = self._signalled = False
         self.patience.renew()
         self.pipeline.deliver_at_once(None)
         self.reassert()
 
-    def deliver_at_once(self) -> None:
-        """From here on whoever logs waits for the delivery, as long as `patience` lasts: each record may be the last.
+    def over(self) -> None:
+        """The lifespan has ended and was flushed. Whoever logs from here on waits: each record may be the last one.
 
         A server that ends by its own signal runs nothing of ours after its last line.
         """
         self.pipeline.deliver_at_once(self._deliver_now)
+        self._drain_if_last()
 
     def _deliver_now(self) -> None:
         with self.patience.waiting():
             _guarded(lambda: self.flush(self.patience.left()))
+        self._drain_if_last()
+
+    def _drain_if_last(self) -> None:
+        """With no time left, settle now what may never be settled otherwise: this process may just stop."""
+        is_worker = self._signalled or os.getpid() != self._installed_in
+        if is_worker and self.patience.left() <= 0 and self._draining_in is None:
+            self.drain()
 
     def passing(self) -> None:
         """A signal came, and a server's handler is about to see to it: be ready, and wait for nothing here."""
+        self._signalled = True
         if self.may_end_without_lifespan:
-            self.deliver_at_once()
+            self.pipeline.deliver_at_once(self._deliver_now)
 
     def after_emit(self, frame: FrameType | None, then: Callable[[], object]) -> bool:
         """Have `then` called at the end of the log call that `frame` stands in; False if it stands in none."""

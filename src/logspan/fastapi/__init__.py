@@ -140,7 +140,7 @@ def _end_of_lifespan(handle: Handle) -> Callable[[], Awaitable[None]]:
         except Exception as error:
             Notices().say("lifespan", f"the flush at the end of the lifespan failed: {type(error).__name__}")
         finally:
-            handle.deliver_at_once()
+            handle.over()
 
     return end
 
