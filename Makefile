@@ -12,6 +12,9 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
+# Most tests wait for other processes, so there are more of them at a time than processors.
+JOBS ?= 4
+SLOW ?=
 
 .PHONY: help print-python demo test check lint types imports docs settings settings-page picture e2e bench format constraints clean
 
@@ -24,8 +27,8 @@ print-python:
 demo: $(VENV)/.with-demo ## run the example shop, send it requests, show the records by trace
 	@$(BIN)/python -m examples.demo $(ARGS)
 
-test: $(VENV)/.with-test ## the tests (ARGS='-k name' for some of them)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.with-test ## the tests (SLOW=1 for all of them, ARGS='-k name' for some)
+	@$(BIN)/python -m pytest -n $(JOBS) -m "$(if $(SLOW),not e2e,not e2e and not slow)" $(ARGS)
 
 check: lint types imports settings docs ## lint, format, types, import order, settings page, docs
 

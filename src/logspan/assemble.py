@@ -17,6 +17,7 @@ from logspan.delivery.outlet import Outlet, OutletConfig
 from logspan.delivery.retry import BreakerPolicy, RetryPolicy
 from logspan.delivery.sending_queue import SendingQueueConfig
 from logspan.delivery.worker import DeliveryWorker, Pace, Processor
+from logspan.errors import SettingsError
 from logspan.ledger import Ledger
 from logspan.notices import Notices
 from logspan.pipeline import Pipeline
@@ -50,7 +51,9 @@ def build_pipeline(
     `exporters` stand in for those that the settings name; in a sequence each goes by the name of its class. Raises
     `SettingsError` for settings that are wrong and `UnknownExporterError` for an exporter that nobody registered.
     """
-    settings = settings or Settings()
+    settings = Settings() if settings is None else settings
+    if not isinstance(settings, Settings):
+        raise SettingsError(f"settings must be a logspan.Settings, not a {type(settings).__name__}")
     clock = clock or SystemClock()
     ledger, notices = Ledger(), Notices()
     named, stages, processors = _exporters(settings, exporters), _stages(settings), _processors(settings, ledger)
@@ -169,11 +172,18 @@ def _sending_queue(settings: Settings) -> SendingQueueConfig:
 
 
 def _exporters(settings: Settings, given: Exporters | None) -> Mapping[str, LogRecordExporter]:
-    if isinstance(given, Mapping):
-        return given
-    if given is not None:
-        return _named(given)
-    return {name: create_exporter(name, settings) for name in settings.effective_exporters()}
+    if given is None:
+        return {name: create_exporter(name, settings) for name in settings.effective_exporters()}
+    named = given if isinstance(given, Mapping) else _named(given)
+    for name, exporter in named.items():
+        _check_exporter(name, exporter)
+    return named
+
+
+def _check_exporter(name: str, exporter: object) -> None:
+    if not isinstance(exporter, LogRecordExporter):
+        kind = type(exporter).__name__
+        raise SettingsError(f"exporters: {name!r} is a {kind}, which is no opentelemetry LogRecordExporter")
 
 
 def _named(exporters: Sequence[LogRecordExporter]) -> Mapping[str, LogRecordExporter]:

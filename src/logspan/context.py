@@ -89,6 +89,10 @@ class Routing(LoggerProvider):
     def __init__(self) -> None:
         self._current: ContextVar[LoggerProvider | None] = ContextVar("logspan.provider", default=None)
         self._installed: tuple[LoggerProvider, ...] = ()
+        self.sources: Any = None
+        """What captures records on this process's hooks; kept here by `install`, as there is one of both."""
+        self.signals: Any = None
+        """What watches this process's signals, likewise."""
 
     def target(self) -> LoggerProvider | None:
         """The provider for a record made here and now, or None when nothing is installed."""

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
 from logspan.context import ROUTING
 from logspan.notices import Notices
@@ -91,13 +91,16 @@ def disabled(settings: Settings) -> Handle:
 
 def process_sources() -> ProcessSources:
     """The sources of this process: kept where its records are routed, as there is one of both."""
-    return vars(ROUTING).setdefault("sources", ProcessSources())  # type: ignore[no-any-return]  # vars() knows no types
+    if ROUTING.sources is None:
+        ROUTING.sources = ProcessSources()
+    return cast("ProcessSources", ROUTING.sources)
 
 
 def process_signals() -> ProcessSignals:
     """The signal handlers of this process, kept in the same place."""
-    known = vars(ROUTING).get("signals")
-    return known if known is not None else vars(ROUTING).setdefault("signals", ProcessSignals())  # type: ignore[no-any-return]
+    if ROUTING.signals is None:
+        ROUTING.signals = ProcessSignals()
+    return cast("ProcessSignals", ROUTING.signals)
 
 
 def writes_console(settings: Settings, exporters: Exporters | None = None) -> bool:

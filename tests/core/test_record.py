@@ -307,7 +307,7 @@ def test_a_record_of_the_api_outside_of_a_span_stays_outside() -> None:
         {"trace_id": 2**128, "span_id": 2**64, "trace_flags": 256},
         {"attributes": None, "body": object()},
     ],
-    ids=repr,
+    ids="-".join,
 )
 def test_a_record_of_the_api_with_wrong_fields_is_put_right(fields: dict[str, Any]) -> None:
     """Nothing in it can stop it, or its neighbours, later on."""

@@ -96,8 +96,8 @@ def test_ctrl_c_is_a_keyboard_interrupt_as_before(tmp_path: Path) -> None:
     text = f"""
         configure()
         logger.info("before")
-        ready()
         try:
+            ready()
             {PAUSE}
         finally:
             logger.info("cleaning up")
