@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import socket
 import threading
 import time
@@ -175,3 +176,16 @@ def running(clock: FakeClock, step: float = 0.05, pause: float = 0.001) -> Itera
     finally:
         stop.set()
         thread.join()
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Without pytest's own handlers on the root logger: they raise at what is logged here."""
+    theirs = [handler for handler in logging.root.handlers if "pytest" in type(handler).__module__]
+    for handler in theirs:
+        logging.root.removeHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in theirs:
+            logging.root.addHandler(handler)

@@ -116,8 +116,10 @@ class Admission:
             return True
         if not self._may_overdraw(record):
             return False
-        protected = self._is_protected(record)
-        while (given_up := self._evict(protected)) is not None:
+        protected_too = (
+            self._is_protected(record) and len(self._debts) >= OVERDRAFT
+        )  # else others may wait out of reach
+        while (given_up := self._evict(protected_too)) is not None:
             self._ledger.dropped.add("queue_full")
             self._ledger.queued.leave()
             self._give_back(1, given_up.weight)
