@@ -1,0 +1,149 @@
+"""Parts that fail: exporters, enrichers, processors. The rest goes on, and each failure has a count (R10.2)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
+
+import pytest
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
+
+from logspan import bind
+from logspan.exporters.otlp_http import OtlpHttpExporter
+from logspan.outcome import DeliveringExporter, Outcome
+from logspan.record import Record
+from logspan.testing import InMemoryExporter, OtlpSink, assert_balanced
+from tests.faults.support import Caller, Start, account, ids
+
+ERRORS = [ValueError("x"), SystemExit(1), KeyboardInterrupt(), MemoryError(), RecursionError(), GeneratorExit()]
+
+
+class Raises(DeliveringExporter):
+    """One of ours that raises every other time."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        self.calls = 0
+        self.taken: list[ReadableLogRecord] = []
+
+    def deliver(self, batch: Sequence[ReadableLogRecord], timeout: float | None = None) -> Outcome:
+        from logspan.outcome import Delivered
+
+        self._raise_or_take(batch)
+        return Delivered()
+
+    def _raise_or_take(self, batch: Sequence[ReadableLogRecord]) -> None:
+        self.calls += 1
+        if self.calls % 2:
+            raise self.error
+        self.taken += batch
+
+    def shutdown(self) -> None:
+        pass
+
+
+class RaisesToo(LogRecordExporter):
+    """The same by the SDK's interface."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.inner = Raises(error)
+
+    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        self.inner.deliver(batch)
+        return LogRecordExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        pass
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("kind", [Raises, RaisesToo])
+def test_27_28_an_exporter_that_raises(start: Start, error: BaseException, kind: type[Raises | RaisesToo]) -> None:
+    """Its batch is counted, the next one is delivered by a worker that lives; the exporter beside it has everything."""
+    bad = kind(error)
+    with OtlpSink() as sink:
+        pipeline = start.several({"bad": bad, "otlp": OtlpHttpExporter(sink.logs_endpoint)})
+        caller = Caller(pipeline)
+        for round_ in range(4):
+            caller.log(10)
+            assert pipeline.flush(10) is (round_ % 2 == 1)
+        assert pipeline.health().status == "degraded"
+        snapshot, _ = account(pipeline, caller, ids(sink.records()))
+    taken = (bad.inner if isinstance(bad, RaisesToo) else bad).taken
+    assert len(taken) == snapshot.exporters["bad"].delivered == 20
+    assert snapshot.exporters["bad"].dropped == {"exporter_error": 20}
+
+
+def test_29_an_enricher_that_raises(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller hears nothing, the record goes on without what it would have added, and the failure is counted."""
+
+    def fail(record: Record) -> NoReturn:
+        raise LookupError(record)
+
+    monkeypatch.setattr("logspan.assemble.enrich_bound", fail)  # stands in for an enricher of somebody else's
+    with OtlpSink() as sink:
+        pipeline = start(sink.endpoint)
+        caller = Caller(pipeline)
+        with bind(user=7):
+            caller.log(100)
+        assert pipeline.flush(10)
+        snapshot, _ = account(pipeline, caller, ids(sink.records()))
+        assert not any("user" in record.attributes for record in sink.records())
+    assert dict(snapshot.processor_errors) == {"bound": 100}
+
+
+class Gate:
+    """Lets the first record hang, until the test is over."""
+
+    def __init__(self) -> None:
+        self.reached, self.open = threading.Event(), threading.Event()
+
+    def __call__(self, record: Record) -> None:
+        if not self.reached.is_set():
+            self.reached.set()
+            self.open.wait(50)
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """Opened in the end."""
+    made = Gate()
+    yield made
+    made.open.set()
+
+
+def test_31_a_processor_that_hangs_is_left_behind(start: Start, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watchdog replaces the worker: the slice at hand is counted, all that comes later arrives."""
+    monkeypatch.setattr("logspan.assemble._processors", lambda *_: [("hangs", gate)])
+    with OtlpSink() as sink:
+        pipeline = start(sink.endpoint, stall_timeout=0.1)
+        caller = Caller(pipeline)
+        caller.log(1)
+        assert gate.reached.wait(10)
+        later = caller.log(100)
+        assert sink.wait_for(100)
+        assert pipeline.flush(10)
+        snapshot, _ = account(pipeline, caller, ids(sink.records()))
+    assert ids(sink.records()) == later
+    assert snapshot.worker_restarts == 1
+    assert sum(snapshot.dropped.values()) == 1
+
+
+def test_31_shutdown_is_bounded_while_a_processor_hangs(
+    start: Start, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the watchdog has seen it: the end comes at its deadline, and everything is counted."""
+    monkeypatch.setattr("logspan.assemble._processors", lambda *_: [("hangs", gate)])
+    memory = InMemoryExporter()
+    pipeline = start.several({"memory": memory}, stall_timeout=60.0)
+    caller = Caller(pipeline)
+    caller.log(100)
+    assert gate.reached.wait(10)
+    snapshot = assert_balanced(pipeline.shutdown(0.2).ledger)
+    assert (snapshot.emitted, sum(snapshot.dropped.values())) == (100, 100)
+    assert memory.records() == []
