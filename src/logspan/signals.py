@@ -20,6 +20,8 @@ from typing import Protocol
 from logspan.notices import Notices
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_INIT = 1
+"""The first process of a container: the kernel ignores a signal that it has no handler for, and so it goes on."""
 HURRY = 1.0
 """Seconds that are left for delivery after a second signal, at most."""
 
@@ -164,7 +166,7 @@ class ProcessSignals:
         elif self._draining:
             self._pending.append(hook)
             self._hurry()
-        elif callable(hook.previous):
+        elif callable(hook.previous) or os.getpid() == _INIT:
             self._pass(hook, frame)
         elif self._deferred or not self._defer(hook, frame):
             self._finish(hook)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +66,7 @@ def write_ledger(pipeline: Any, folder: str) -> None:
                 "dropped": dict(exporter.dropped),
                 "rejected": dict(exporter.rejected),
                 "in_flight": exporter.in_flight,
+                "spooled": exporter.spooled,
             }
             for name, exporter in snapshot.exporters.items()
         },
@@ -77,18 +78,19 @@ def write_ledger(pipeline: Any, folder: str) -> None:
 
 @dataclass(frozen=True)
 class Counts:
-    """One process's final counts; `otlp` is what its only exporter came to."""
+    """One process's final counts; the last three are of its only exporter."""
 
     pid: int
     emitted: int
     dropped: dict[str, int]
     delivered: int
     lost: dict[str, int]
+    spooled: int
 
     @property
     def total(self) -> int:
         """All that became of what was emitted."""
-        return self.delivered + sum(self.lost.values()) + sum(self.dropped.values())
+        return self.delivered + self.spooled + sum(self.lost.values()) + sum(self.dropped.values())
 
 
 def ledgers(folder: Path) -> list[Counts]:
@@ -100,7 +102,8 @@ def ledgers(folder: Path) -> list[Counts]:
         assert counts["balanced"], counts
         assert (counts["queued"], exporter["in_flight"], exporter["rejected"]) == (0, 0, {}), counts
         pid = int(path.name.split("-")[1])
-        found.append(Counts(pid, counts["emitted"], counts["dropped"], exporter["delivered"], exporter["dropped"]))
+        otlp = (exporter["delivered"], exporter["dropped"], exporter["spooled"])
+        found.append(Counts(pid, counts["emitted"], counts["dropped"], *otlp))
     return found
 
 
@@ -154,10 +157,11 @@ class Program:
 
 
 @contextmanager
-def program(text: str, sink: OtlpSink, folder: Path) -> Iterator[Program]:
+def program(text: str, sink: OtlpSink, folder: Path, *, before: Sequence[str] = ()) -> Iterator[Program]:
     """Run a program after the prelude; it must not outlive the block."""
     process = subprocess.Popen(
         [
+            *before,
             sys.executable,
             "-W",
             "ignore::DeprecationWarning",

@@ -1,6 +1,9 @@
 """R3.2, faults 1, 2: SIGTERM and SIGINT against programs in processes of their own, and a sink on a real socket."""
 
+import shutil
 import signal
+import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -180,6 +183,35 @@ def test_a_signal_inside_a_log_call_waits_for_its_end(tmp_path: Path) -> None:
         assert received(sink)[counts.pid] == {"before": 1, "half-way": 1}
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_is_left_goes_to_the_spool(times: int, tmp_path: Path) -> None:
+    """R3.2: with a spool the deadline loses nothing, nor does a second signal; the next process delivers it all."""
+    text = """
+        handle = configure(shutdown_timeout={timeout}, file_storage={{"directory": sys.argv[2] + "/spool"}})
+        for number in range({records}):
+            logger.info("%d", number)
+        ready()
+        {last}
+    """
+    first = text.format(timeout=1.0 if times == 1 else 100.0, records=700, last=PAUSE)
+    with OtlpSink(decide=lambda request: HANGS) as sink, program(first, sink, tmp_path) as running:
+        running.wait_ready()
+        for _ in range(times):
+            running.signal()
+            running.goes_on(0.5)
+        assert running.ended(10) == TERMINATED
+        counts = ledger(tmp_path)
+        assert (counts.emitted, counts.delivered, counts.lost, counts.spooled) == (700, 0, {}, 700)
+        assert running.said == []
+    second = text.format(timeout=5.0, records=0, last=PAUSE)
+    with OtlpSink() as sink, program(second, sink, tmp_path) as running:
+        running.wait_ready()
+        assert sink.wait_for(records=700, timeout=20)
+        running.signal()
+        assert running.ended() == TERMINATED, running.err
+        assert Counter(record.body for record in sink.records()) == {str(number): 1 for number in range(700)}
+
+
 def test_all_pipelines_are_drained(tmp_path: Path) -> None:
     """R13.1: one signal, two pipelines: both deliver, and the first to be installed takes no time from the other."""
     text = f"""
@@ -278,3 +310,27 @@ def test_what_is_ignored_stays_ignored(tmp_path: Path) -> None:
         assert running.ended() == TERMINATED, running.err
         assert (running.out, running.err) == ("ready\n", "")
         assert all(counts.emitted == 0 for counts in ledgers(tmp_path))
+
+
+UNSHARE = ["unshare", "--fork", "--pid", "--kill-child"]
+
+
+@pytest.mark.skipif(
+    shutil.which("unshare") is None
+    or subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode != 0,
+    reason="needs a process namespace",
+)
+def test_the_first_process_of_a_container_goes_on(tmp_path: Path) -> None:
+    """R3.2: the kernel ignores a SIGTERM that it does not handle, and so its pipeline goes on as well."""
+    text = """
+        assert os.getpid() == 1
+        configure()
+        logger.info("before")
+        signal.raise_signal(signal.SIGTERM)
+        logger.info("after")
+    """
+    with OtlpSink() as sink, program(text, sink, tmp_path, before=UNSHARE) as running:
+        assert running.ended() == 0, running.err
+        counts = ledger(tmp_path)
+        assert counts.emitted == counts.delivered == 2
+        assert received(sink)[1] == {"before": 1, "after": 1}
