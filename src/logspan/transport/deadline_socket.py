@@ -5,6 +5,7 @@ A socket's own timeout starts anew with each read: a peer that sends a byte now 
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - `getaddrinfo` would import it; a fork meanwhile leaves the child its lock, held
 import io
 import socket
 import ssl
