@@ -86,7 +86,7 @@ def test_32_hostile_values_cost_no_neighbour(sink: Sink, protocol: str, client: 
             for where, call in {
                 "attribute": lambda value: log.info("hostile", extra={"value": value}),
                 "argument": lambda value: log.info("hostile %s", value),
-                "message": lambda value: log.info(value),
+                "message": log.info,
             }.items():
                 log.info("before", extra={"id": f"{name} before {where}"})
                 call(value)

@@ -100,7 +100,7 @@ def test_33_logging_inside_an_exporter_is_suppressed_and_counted() -> None:
 
 
 def test_46_drops_are_seen_on_stderr_and_in_health(start: Start, capfd: pytest.CaptureFixture[str]) -> None:
-    """OTLP itself is broken: a line of each kind at once and one at the end, with the exact number; health has the cause."""
+    """OTLP itself is broken: a line of each kind at once, one at the end, with exact numbers; health has the cause."""
     queue = {"queue_size": 10, "max_export_batch_size": 5, "schedule_delay": 0.01}
     pipeline = start(f"http://127.0.0.1:{free_port()}", sending_queue=queue)
     caller = Caller(pipeline)

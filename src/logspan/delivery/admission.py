@@ -116,9 +116,8 @@ class Admission:
             return True
         if not self._may_overdraw(record):
             return False
-        protected_too = (
-            self._is_protected(record) and len(self._debts) >= OVERDRAFT
-        )  # else others may wait out of reach
+        others_may_wait_out_of_reach = len(self._debts) < OVERDRAFT
+        protected_too = self._is_protected(record) and not others_may_wait_out_of_reach
         while (given_up := self._evict(protected_too)) is not None:
             self._ledger.dropped.add("queue_full")
             self._ledger.queued.leave()
