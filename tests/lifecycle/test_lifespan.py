@@ -1,9 +1,11 @@
 """R3.2: what follows the end of the lifespan, in this process: delivered at once, within the time that is left."""
 
+import asyncio
 import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -98,6 +100,76 @@ def test_all_waits_share_one_time(app: FastAPI, gate: Gate, handle: Handle) -> N
     gate.open.set()
     assert handle.flush(10)
     assert gate.bodies == ["during", *(f"after {number}" for number in range(5))]
+    assert handle.shutdown().complete
+
+
+class Lifespan:
+    """What a server does to an app's lifespan, step by step."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._to_app: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        self._from_app: asyncio.Queue[Any] = asyncio.Queue()
+        self.task = asyncio.create_task(app({"type": "lifespan", "state": {}}, self._to_app.get, self._from_app.put))
+
+    async def start(self) -> None:
+        await self._to_app.put({"type": "lifespan.startup"})
+        assert (await self._from_app.get())["type"] == "lifespan.startup.complete"
+
+    async def begin_to_end(self) -> None:
+        await self._to_app.put({"type": "lifespan.shutdown"})
+
+
+async def test_a_cancelled_end_passes_on(app: FastAPI, gate: Gate, handle: Handle) -> None:
+    """Fault 36: the event loop goes on meanwhile, the cancellation is its sender's, and the records are kept."""
+    lifespan = Lifespan(app)
+    await lifespan.start()
+    gate.open.clear()
+    logger.warning("during")
+    await lifespan.begin_to_end()
+    for _ in range(20):  # were the loop held up by the flush, the first of these would see its end
+        await asyncio.sleep(0.001)
+        assert not lifespan.task.done()
+    lifespan.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await lifespan.task
+    assert gate.bodies == []
+    gate.open.set()
+    logger.warning("after")
+    assert gate.bodies == ["during", "after"]
+
+
+async def test_a_cancelled_task_keeps_its_records(gate: Gate, handle: Handle) -> None:
+    """Fault 36: what a task logs when it is cancelled, or while it flushes beside the loop, arrives."""
+
+    async def work() -> None:
+        try:
+            logger.warning("works")
+            await asyncio.to_thread(handle.flush, 10)
+        except asyncio.CancelledError:
+            logger.warning("cancelled")
+            raise
+
+    gate.open.clear()
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    gate.open.set()
+    assert handle.flush(10)
+    assert gate.bodies == ["works", "cancelled"]
+
+
+def test_a_closed_loop_is_no_matter(gate: Gate, handle: Handle) -> None:
+    """Fault 36: records, a flush and a shutdown need no event loop, also where there was one."""
+
+    async def main() -> None:
+        logger.warning("inside")
+
+    asyncio.run(main())
+    logger.warning("outside")
+    assert handle.flush(10)
+    assert gate.bodies == ["inside", "outside"]
     assert handle.shutdown().complete
 
 
