@@ -11,8 +11,18 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
 from logspan.clock import Latch
+from logspan.ledger import ExporterSnapshot, LedgerSnapshot
 from logspan.outcome import Delivered, Rejected, Retryable
-from logspan.testing import ContractError, FakeClock, InMemoryExporter, OtlpSink, check_exporter_contract
+from logspan.testing import (
+    ContractError,
+    FakeClock,
+    GrpcReply,
+    InMemoryExporter,
+    OtlpGrpcSink,
+    OtlpSink,
+    assert_balanced,
+    check_exporter_contract,
+)
 from logspan.testing.contract import sample_batch
 
 BATCH = sample_batch()
@@ -180,3 +190,54 @@ def test_the_check_names_the_rule_that_is_broken(broken: type[Sound], rule: str)
     """Each rule finds an exporter that was made to break it."""
     with pytest.raises(ContractError, match=rule):
         check_exporter_contract(broken)
+
+
+def test_a_ledger_that_adds_up_is_returned() -> None:
+    """A snapshot is looked at once, a pipeline until it is at rest."""
+    snapshot = LedgerSnapshot(emitted=3, filtered=1, fanned_out=2, exporters={"a": ExporterSnapshot(2, delivered=2)})
+    assert assert_balanced(snapshot) is snapshot
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "says"),
+    [
+        (LedgerSnapshot(emitted=3, fanned_out=2), "pipeline: 3 emitted != 2 fanned_out: 1 unaccounted for"),
+        (LedgerSnapshot(emitted=1, dropped={"x": 2}), "pipeline: 1 emitted != 2 dropped[x]: 1 counted twice"),
+        (LedgerSnapshot(emitted=1, queued=1), "pipeline: 1 still queued"),
+        (LedgerSnapshot(exporters={"a": ExporterSnapshot(2, in_flight=2)}), "a: 2 still in flight"),
+        (LedgerSnapshot(exporters={"a": ExporterSnapshot(1)}), "a: 1 fanned_out != 0: 1 unaccounted for"),
+        (LedgerSnapshot(emitted=-1, queued=-1), "pipeline: queued is -1"),
+    ],
+)
+def test_a_ledger_that_is_off_shows_the_term(snapshot: LedgerSnapshot, says: str) -> None:
+    """The equation, its terms and the difference."""
+    with pytest.raises(AssertionError, match="does not add up") as failure:
+        assert_balanced(snapshot)
+    assert says in str(failure.value)
+
+
+def test_what_is_on_its_way_can_be_allowed() -> None:
+    """With a peer that is down, in flight is where the records are."""
+    assert_balanced(LedgerSnapshot(exporters={"a": ExporterSnapshot(2, in_flight=2)}), idle=False)
+
+
+def test_the_grpc_sink_follows_its_script() -> None:
+    """Replies in order, then `decide`, then success; what is not OK is kept as a request only."""
+    from logspan.exporters.otlp_grpc import OtlpGrpcExporter
+
+    refusal = GrpcReply("INVALID_ARGUMENT", "no")
+    replies = [GrpcReply("UNAVAILABLE", "busy", retry_delay=1.5), GrpcReply(rejected=1, message="old")]
+    decided = iter([refusal, None])
+    with OtlpGrpcSink(replies, decide=lambda request: next(decided)) as sink:
+        exporter = OtlpGrpcExporter(sink.target, insecure=True)
+        outcomes = [exporter.deliver(BATCH) for _ in range(4)]
+        exporter.shutdown()
+        assert sink.wait_for(2 * len(BATCH), requests=4)
+    assert outcomes == [
+        Retryable("UNAVAILABLE: busy", 1.5),
+        Delivered(1, "old"),
+        Rejected("INVALID_ARGUMENT", "no"),
+        Delivered(),
+    ]
+    assert len(sink.records()) == 2 * len(BATCH)
+    assert [len(request.records()) for request in sink.requests()] == [len(BATCH)] * 4

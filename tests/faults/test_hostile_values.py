@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -83,11 +83,12 @@ def test_32_hostile_values_cost_no_neighbour(sink: Sink, protocol: str, client: 
     settings = settings_for("", otlp=otlp, sending_queue={"max_export_batch_size": 3})
     with alone(), configure_logging(settings) as handle:
         for name, value in HOSTILE.items():
-            for where, call in {
+            calls: dict[str, Callable[[Any], None]] = {
                 "attribute": lambda value: log.info("hostile", extra={"value": value}),
                 "argument": lambda value: log.info("hostile %s", value),
                 "message": log.info,
-            }.items():
+            }
+            for where, call in calls.items():
                 log.info("before", extra={"id": f"{name} before {where}"})
                 call(value)
                 log.info("after", extra={"id": f"{name} after {where}"})

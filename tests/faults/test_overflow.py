@@ -97,7 +97,9 @@ def test_44_large_records_are_bounded_by_bytes(start: Start, protocol: str) -> N
             limits={"max_value_length": 2_000_000},
         )
         caller = Caller(pipeline)
-        parts = {f"part{number}": "x" * 131_000 for number in range(8)}  # one value is captured up to 131,072
+        parts: dict[str, Any] = {
+            f"part{number}": "x" * 131_000 for number in range(8)
+        }  # one value is captured up to 131,072
         most = 0
         for number in range(1, 101):
             caller.log(1, **parts)
@@ -121,7 +123,7 @@ def test_44_a_burst_of_large_records_is_bounded_before_the_fan_out(start: Start)
             sending_queue={"queue_size": 1, "max_export_batch_size": 1, "block_on_overflow": True},
         )
         caller = Caller(pipeline)
-        parts = {f"part{number}": "x" * 131_000 for number in range(8)}
+        parts: dict[str, Any] = {f"part{number}": "x" * 131_000 for number in range(8)}
         most = 0
         for _ in range(100):
             caller.log(1, **parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -14,7 +15,7 @@ from logspan.testing import GrpcReply, OtlpSink, Reply, assert_balanced
 from tests.faults.support import GRPC, Caller, Sink, Start, account, free_port, ids, settings_for, sink_of, until
 
 CHATTY = ("urllib3", "requests", "httpx", "httpcore", "grpc", "opentelemetry")
-EXTRAS = {"tracing": {"export": False}, "metrics": {"enabled": False}}
+EXTRAS: dict[str, Any] = {"tracing": {"export": False}, "metrics": {"enabled": False}}
 
 
 @pytest.fixture

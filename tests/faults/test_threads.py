@@ -157,7 +157,12 @@ def full(policy: str = "block") -> Iterator[tuple[Handle, Gate, OtlpSink]]:
             provider = pipeline.logger_provider
             assert provider is not None
             logger = logging.getLogger("app")
-            filler = threading.Thread(target=lambda: [logger.info("fill", extra={"id": n}) for n in range(22)])
+
+            def fill() -> None:
+                for number in range(22):
+                    logger.info("fill", extra={"id": number})
+
+            filler = threading.Thread(target=fill)
             filler.start()
             until(lambda: pipeline.ledger.snapshot().queued >= 10)
             yield handle, gate, sink
@@ -172,7 +177,7 @@ def full(policy: str = "block") -> Iterator[tuple[Handle, Gate, OtlpSink]]:
 
 def test_35_block_does_not_block_in_a_signal_handler() -> None:
     """A real signal interrupts the main thread, whose handler logs into a full queue: it comes back at once."""
-    returned = []
+    returned: list[int] = []
 
     def handler(number: int, frame: object) -> None:
         logging.getLogger("app").info("signal", extra={"id": "signal"})
@@ -190,7 +195,7 @@ def test_35_block_does_not_block_in_a_signal_handler() -> None:
 
 def test_35_block_does_not_block_in_a_finalizer() -> None:
     """`__del__` logs into a full queue."""
-    returned = []
+    returned: list[int] = []
 
     class Noisy:
         def __del__(self) -> None:
@@ -205,7 +210,7 @@ def test_35_block_does_not_block_in_a_finalizer() -> None:
 
 def test_35_block_does_not_block_in_a_callback_of_the_gc() -> None:
     """A function in `gc.callbacks` logs into a full queue."""
-    returned = []
+    returned: list[str] = []
 
     def callback(phase: str, info: dict[str, int]) -> None:
         if not returned and threading.current_thread() is threading.main_thread():
