@@ -70,6 +70,7 @@ class Outlet:
 
     def _new_queue(self) -> SendingQueue | SpooledQueue:
         memory = SendingQueue(self._config.queue, self._clock)
+        memory.when_full = self._work.ring
         if self._spool is None:
             return memory
         return SpooledQueue(memory, self._spool, self._config.spool_mode, self.account, self._work.ring, self._clock)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -55,6 +55,8 @@ class SendingQueue:
         self.position = 0
         self.settled = 0
         self.closed = False
+        self.when_full: Callable[[], object] = _nothing
+        """Called by whoever waits for room: the one who takes records may not know yet that there are any."""
 
     def __len__(self) -> int:
         return len(self._records)
@@ -109,6 +111,7 @@ class SendingQueue:
     def _wait_for_room(self, record: ReadableLogRecord) -> None:
         latch = Latch()
         while not self._fits(record) and not self.closed:
+            self.when_full()
             self._clock.wait(latch, _POLL)
 
     def take_batch(self) -> Batch:
@@ -175,3 +178,7 @@ class SendingQueue:
             return True
         finally:
             self._waiting.remove(latch)
+
+
+def _nothing() -> None:
+    """Until somebody wants to know."""
