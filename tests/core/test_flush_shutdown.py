@@ -17,7 +17,7 @@ from logspan.record import Record
 from logspan.testing import InMemoryExporter
 from tests.core.conftest import Build
 from tests.core.support import bodies, built, log
-from tests.core.test_pipeline import logspan_threads
+from tests.core.test_pipeline import threads_left
 
 SLOW = 5.0  # seconds by which a machine may be late, in checks that something does end
 
@@ -174,7 +174,7 @@ def test_shutdown_delivers_what_is_there(build: Build) -> None:
     assert report.exporters["mem"].delivered == 5_000
     assert bodies(memory.records()) == list(range(5_000))
     assert memory.is_shut_down
-    assert logspan_threads() == []
+    assert threads_left() == []
 
 
 def test_shutdown_twice_gives_the_same_report(build: Build) -> None:
@@ -211,7 +211,7 @@ def test_records_after_shutdown_are_counted(build: Build) -> None:
     snapshot = pipeline.ledger.snapshot()
     assert snapshot.dropped == {"after_shutdown": 3}
     assert snapshot.balanced
-    assert logspan_threads() == []
+    assert threads_left() == []
 
 
 def test_shutdown_keeps_its_deadline_when_a_peer_is_stuck(build: Build, stuck: Stuck) -> None:
@@ -295,7 +295,7 @@ def test_an_exporter_that_raises_in_its_shutdown(build: Build, error: BaseExcept
     pipeline = build(mem=Raises())
     log(pipeline)
     assert pipeline.shutdown(20).complete
-    assert logspan_threads() == []
+    assert threads_left() == []
 
 
 def test_shutdown_in_no_time_counts_everything(build: Build, stuck: Stuck) -> None:
@@ -419,7 +419,7 @@ def test_a_hundred_pipelines_leave_nothing_behind() -> None:
         assert pipeline.shutdown(20).complete
         last = weakref.ref(pipeline)
     del pipeline
-    assert logspan_threads() == []
+    assert threads_left() == []
     assert process.num_fds() == before
     import gc
 

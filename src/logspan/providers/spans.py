@@ -101,7 +101,9 @@ class _Process:
             threading.Thread(target=self._serve, name="logspan-spans", daemon=True).start()
 
     def begin(self, job: Callable[[], Any]) -> _Done:
-        """Have the thread do a job; what is returned is set when it is done."""
+        """Have the thread do a job; what is returned is set when it is done. After the end there is nothing to do."""
+        if self._ended is not None:
+            return self._ended
         done = _Done()
         if self._exports:
             self._jobs.put((job, done))
@@ -114,6 +116,7 @@ class _Process:
         """The same of the shutdown, which happens once."""
         if self._ended is None:
             self._ended = self.begin(self.provider.shutdown)
+            self._jobs.put(None)  # and the thread ends
         return self._ended
 
     def abandon(self) -> None:
