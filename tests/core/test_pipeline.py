@@ -485,6 +485,7 @@ def test_building_touches_nothing_global() -> None:
 
     from opentelemetry._logs import get_logger_provider
 
+    assert threads_left() == []
     before = (list(logging.root.handlers), sys.excepthook, get_logger_provider(), atexit._ncallbacks())
     pipeline = built({"mem": InMemoryExporter()})
     assert len(logspan_threads()) == 3
