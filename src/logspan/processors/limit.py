@@ -10,6 +10,9 @@ from logspan.record import Record
 from logspan.size import size
 from logspan.values import CUT
 
+_PLAIN = frozenset({int, float, bool, type(None)})
+_OVERHEAD = 70
+"""Bytes for each attribute, and ten times that for the record, as in `logspan.size`."""
 _SHORTEST = 256
 """Characters: values are not cut below this for the sake of the whole record; attributes are left out instead."""
 
@@ -40,6 +43,8 @@ class Limiter:
 
     def __call__(self, record: Record) -> None:
         """Bring one record within the limits, in place."""
+        if self._is_small_and_plain(record):
+            return
         cuts = self._limit(record, self._max_attributes, self._max_length)
         length = self._max_length
         while size(record) > self._max_size and length > _SHORTEST:
@@ -51,6 +56,22 @@ class Limiter:
             cuts += self._limit(record, number, length)
         if cuts:
             self._cut()
+
+    def _is_small_and_plain(self, record: Record) -> bool:
+        """Whether a look is enough: nothing nested, nothing long, nothing that UTF-8 might refuse.."""
+        attributes = record.attributes
+        if len(attributes) > self._max_attributes or not all(map(str.isascii, attributes)):
+            return False
+        total = _OVERHEAD * (len(attributes) + 10)
+        for value in (record.body, record.event_name, *attributes.values()):
+            kind = type(value)
+            if kind is str:
+                if len(value) > self._max_length or not value.isascii():  # type: ignore[arg-type, union-attr]
+                    return False
+                total += len(value)  # type: ignore[arg-type]
+            elif kind not in _PLAIN:
+                return False
+        return total <= self._max_size
 
     def _limit(self, record: Record, max_attributes: int, length: int) -> int:
         """Apply the limits once; how many cuts that took."""

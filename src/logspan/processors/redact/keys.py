@@ -42,7 +42,6 @@ _SECRETS = (
 _HARMLESS = frozenset({"session.id"})
 """Keys of the semantic conventions that sound like a secret and are none: https://opentelemetry.io/docs/specs/semconv/."""
 _FILLERS = frozenset({"value", "header", "plain", "plaintext", "raw", "text", "str", "string", "old", "new", "confirm"})
-_MOST_KEYS = 8_192
 
 
 class KeyRules:
@@ -62,19 +61,9 @@ class KeyRules:
         self._longest = max(len(words) for words in self._secrets)
         self._allowed = frozenset(key.lower() for key in allowed_keys)
         self._patterns = tuple(re.compile(pattern) for pattern in patterns)
-        self._known: dict[str, str | None] = {}
 
     def rule(self, key: str) -> str | None:
         """The name of the rule that a key falls under, or None."""
-        try:
-            return self._known[key]
-        except KeyError:
-            found = self._find(key)
-        if len(self._known) < _MOST_KEYS:
-            self._known[key] = found
-        return found
-
-    def _find(self, key: str) -> str | None:
         if key.lower() in self._allowed or key in _HARMLESS:
             return None
         if any(pattern.search(key) for pattern in self._patterns):

@@ -15,6 +15,10 @@ from logspan.values import clean_attributes, clean_value
 if TYPE_CHECKING:
     from logspan.settings import RedactionSettings
 
+_BY_HINT = tuple((rule.hint, rule.apply) for rule in TEXT_RULES)
+_PLAIN = frozenset({int, float, bool, type(None)})
+_MOST_KEYS = 8_192
+
 
 class Redactor:
     """Takes secrets out of texts, attributes and whole records.
@@ -25,6 +29,7 @@ class Redactor:
 
     def __init__(self, keys: KeyRules | None = None) -> None:
         self._keys = keys or KeyRules()
+        self._known: dict[str, tuple[str, str | None]] = {}
 
     @classmethod
     def from_settings(cls, settings: RedactionSettings) -> Redactor:
@@ -34,9 +39,9 @@ class Redactor:
     def text(self, text: str) -> str:
         """The text without the secrets that are recognised by their shape."""
         lowered = text.lower()
-        for rule in TEXT_RULES:
-            if rule.hint in lowered:
-                text = rule.apply(text)
+        for hint, apply in _BY_HINT:
+            if hint in lowered:
+                text = apply(text)
         return text
 
     def attributes(self, attributes: Mapping[str, object]) -> dict[str, AnyValue]:
@@ -51,13 +56,22 @@ class Redactor:
             record.event_name = self.text(record.event_name)
 
     def _mapping(self, mapping: Mapping[str, AnyValue]) -> dict[str, AnyValue]:
-        return {self.text(key): self._item(key, value) for key, value in mapping.items()}
+        redacted: dict[str, AnyValue] = {}
+        for key, value in mapping.items():
+            name, marker = self._known.get(key) or self._look_at(key)
+            if marker is None or value is None or value == "" or value is True or value is False:
+                redacted[name] = value if type(value) in _PLAIN else self._value(value)
+            else:
+                redacted[name] = marker
+        return redacted
 
-    def _item(self, key: str, value: AnyValue) -> AnyValue:
+    def _look_at(self, key: str) -> tuple[str, str | None]:
+        """The key without secrets of its own, and what stands in place of its value if that is one."""
         rule = self._keys.rule(key)
-        if rule is None or value is None or value == "" or isinstance(value, bool):
-            return self._value(value)
-        return marker_of(rule)
+        found = self.text(key), None if rule is None else marker_of(rule)
+        if len(self._known) < _MOST_KEYS:
+            self._known[key] = found
+        return found
 
     def _value(self, value: AnyValue) -> AnyValue:
         if isinstance(value, str):
