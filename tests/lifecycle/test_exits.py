@@ -136,7 +136,8 @@ FORKS = {
         def works(index):
             child(index)
             logged.release()
-            threading.Event().wait()
+            while True:  # CPython may miss a signal that comes just before it begins to wait without an end
+                time.sleep(0.05)
         children = [context.Process(target=works, args=(index,)) for index in range(3)]
         for process in children:
             process.start()
@@ -150,6 +151,7 @@ FORKS = {
     "with Pool": """
         with multiprocessing.get_context("fork").Pool(2) as pool:
             pool.map(child, range(3), chunksize=1)
+            time.sleep(0.3)  # until its workers wait: CPython may miss a signal that comes just before that
     """,
 }
 

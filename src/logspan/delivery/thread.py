@@ -21,7 +21,7 @@ class WorkerThread:
         self._work = work
         self._clock = clock
         self._busy_since: float | None = None
-        self._process = 0
+        self._started_in = 0
         self._thread = self._new()
 
     def _new(self) -> threading.Thread:
@@ -30,9 +30,10 @@ class WorkerThread:
     def start(self) -> None:
         """Start a thread, which is the current one from now on; `work` may ask for this object at once."""
         self._busy_since = None
-        self._process = os.getpid()
+        self._started_in = 0
         self._thread = self._new()
         self._thread.start()
+        self._started_in = os.getpid()
 
     def is_current(self) -> bool:
         """Whether the caller runs on the thread that has not been replaced."""
@@ -50,7 +51,7 @@ class WorkerThread:
 
     def trouble(self, patience: float) -> str:
         """`"died"`, or `"stuck"` when it has been busy for more than `patience` seconds; else `""`."""
-        if self._process != os.getpid():  # a forked child, which is about to begin anew
+        if self._started_in != os.getpid():  # not started yet, as in a forked child that is about to begin anew
             return ""
         if not self._thread.is_alive():
             return "died"
