@@ -34,6 +34,9 @@ class OtlpHttpExporter(PayloadExporter):
         client_certificate: Path | None = None,
         client_key: Path | None = None,
     ) -> None:
+        # Imported now, not by the worker: a fork meanwhile would leave the child an import lock that nobody releases.
+        import opentelemetry.proto.collector.logs.v1.logs_service_pb2  # noqa: F401
+
         super().__init__(timeout)
         self._sender = HttpSender(
             endpoint,

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
@@ -216,8 +217,6 @@ class _Connection(http.client.HTTPConnection):
 
 def parse_retry_after(text: str, now: float) -> float | None:
     """Seconds from `now` (since the epoch); a date in the past is 0, anything unreadable None."""
-    from email.utils import parsedate_to_datetime
-
     text = text.strip()
     if text.isascii() and text.isdigit():
         return min(float(text), 1e9)
