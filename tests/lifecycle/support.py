@@ -31,6 +31,9 @@ def ready():
     print("ready", flush=True)
 '''
 
+SLACK = 15.0
+"""Seconds that a busy machine may add to a deadline; what would hang instead takes a minute and more."""
+
 
 class WritesLedger:
     """What a handle flushes and shuts down after its pipeline: by then the counts are final, or final for now."""

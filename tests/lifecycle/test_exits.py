@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from logspan.testing import OtlpSink, Reply
-from tests.lifecycle.support import Counts, ledger, ledgers, program, received
+from tests.lifecycle.support import SLACK, Counts, ledger, ledgers, program, received
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -86,7 +86,7 @@ def test_says_what_was_left_at_exit(tmp_path: Path) -> None:
             logger.info("%d", number)
     """
     with OtlpSink(decide=lambda request: Reply(delay=60.0)) as sink, program(text, sink, tmp_path) as running:
-        assert running.ended(1.0 + 2.0) == 0
+        assert running.ended(1.0 + SLACK) == 0
         counts = ledger(tmp_path)
         assert (counts.emitted, counts.lost) == (700, {"shutdown_timeout": 700})
         (line,) = running.said

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from logspan.testing import OtlpSink, Reply
-from tests.lifecycle.support import Counts, environment, ledgers, received
+from tests.lifecycle.support import SLACK, Counts, environment, ledgers, received
 
 ROOT = Path(__file__).parents[2]
 APP = "tests.lifecycle.service:app"
@@ -130,7 +130,7 @@ def test_the_last_line_arrives(name: str, tmp_path: Path) -> None:
     with OtlpSink() as sink, running(way, tmp_path, sink) as server:
         pids = server.ask(way.workers)
         server.process.send_signal(signal.SIGTERM)
-        status = server.ended(5.0 + 1.0)
+        status = server.ended(5.0 + SLACK)
         output = server.output.read_text()
         assert status == way.status, output
         workers = of_workers(tmp_path, pids)
@@ -168,7 +168,7 @@ def test_in_time_with_a_sink_that_hangs(name: str, tmp_path: Path) -> None:
     ):
         pids = server.ask(way.workers)
         server.process.send_signal(signal.SIGTERM)
-        assert server.ended(2.0 + 1.0 + HANGING[name]) == way.status, server.output.read_text()
+        assert server.ended(2.0 + HANGING[name] + SLACK) == way.status, server.output.read_text()
         output = server.output.read_text()
         for counts in of_workers(tmp_path, pids).values():
             assert counts.delivered == 0, output
@@ -191,7 +191,7 @@ def test_ctrl_c_twice(tmp_path: Path) -> None:
         with pytest.raises(subprocess.TimeoutExpired):
             server.ended(1.0)
         server.process.send_signal(signal.SIGINT)
-        server.ended(10)
+        server.ended(10 + SLACK)
         output = server.output.read_text()
         (counts,) = of_workers(tmp_path, pids).values()
         assert (counts.delivered, sum(counts.lost.values())) == (0, counts.emitted)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from logspan.testing import OtlpSink, Reply
-from tests.lifecycle.support import ledger, ledgers, program, received
+from tests.lifecycle.support import SLACK, ledger, ledgers, program, received
 
 TERMINATED = -signal.SIGTERM
 INTERRUPTED = -signal.SIGINT
@@ -40,7 +40,7 @@ def test_sigterm_under_load(tmp_path: Path) -> None:
         running.wait_ready()
         assert sink.wait_for(requests=1)
         running.signal()
-        assert running.ended(3.0 + 1.0) == TERMINATED
+        assert running.ended(3.0 + SLACK) == TERMINATED
         counts = ledger(tmp_path)
         assert set(counts.dropped) <= {"shutdown_timeout", "after_shutdown"}
         assert set(counts.lost) == {"shutdown_timeout"}
@@ -199,7 +199,7 @@ def test_what_is_left_goes_to_the_spool(times: int, tmp_path: Path) -> None:
         for _ in range(times):
             running.signal()
             running.goes_on(0.5)
-        assert running.ended(10) == TERMINATED
+        assert running.ended(10 + SLACK) == TERMINATED
         counts = ledger(tmp_path)
         assert (counts.emitted, counts.delivered, counts.lost, counts.spooled) == (700, 0, {}, 700)
         assert running.said == []
@@ -227,7 +227,7 @@ def test_all_pipelines_are_drained(tmp_path: Path) -> None:
     with OtlpSink(decide=lambda request: decide.get(request.path)) as sink, program(text, sink, tmp_path) as running:
         running.wait_ready()
         running.signal()
-        assert running.ended(2.0 + 2.0) == TERMINATED
+        assert running.ended(2.0 + SLACK) == TERMINATED
         delivered = {(counts.emitted, counts.delivered, tuple(counts.lost.items())) for counts in ledgers(tmp_path)}
         assert delivered == {(10, 0, (("shutdown_timeout", 10),)), (10, 10, ())}
         (bodies,) = received(sink).values()
@@ -267,7 +267,7 @@ def test_spans_share_the_deadline(tmp_path: Path) -> None:
     with OtlpSink(decide=lambda request: decide.get(request.path)) as sink, program(text, sink, tmp_path) as running:
         running.wait_ready()
         running.signal()
-        assert running.ended(1.5 + 1.0) == TERMINATED
+        assert running.ended(1.5 + SLACK) == TERMINATED
         counts = ledger(tmp_path)
         assert counts.emitted == counts.delivered == 1
         assert received(sink)[counts.pid] == {"in a span": 1}
