@@ -17,6 +17,8 @@ from logspan.testing import OtlpSink
 
 PRELUDE = '''
 import atexit, json, logging, os, pathlib, signal, sys, threading, time
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell leaves it to what it runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 from logspan import Settings, configure_logging
 from tests.lifecycle.support import WritesLedger
 
