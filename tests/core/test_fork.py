@@ -134,6 +134,7 @@ def test_a_configured_instance_id_is_kept(how: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_forks_while_threads_log() -> None:
     """Whatever lock another thread holds at that moment, no child hangs, and each delivers all of its own."""
     run(

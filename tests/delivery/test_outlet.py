@@ -381,6 +381,7 @@ def test_at_the_end_a_failing_peer_is_tried_again_within_the_deadline(make: Make
     assert counts(kit).delivered == 3
 
 
+@pytest.mark.slow
 def test_closing_while_batches_are_under_way_counts_each_once(make: Make) -> None:
     """The race of the worker that takes a batch with the closing that gives everything up, many times."""
     for _ in range(100):
