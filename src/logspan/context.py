@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from types import MappingProxyType, TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from opentelemetry._logs import Logger, LoggerProvider, NoOpLogger
 from opentelemetry.util.types import AnyValue
@@ -15,6 +15,29 @@ from logspan.values import clean_attributes
 _NOTHING: Mapping[str, AnyValue] = MappingProxyType({})
 _bound: ContextVar[Mapping[str, AnyValue]] = ContextVar("logspan.bound", default=_NOTHING)
 _inside_pipeline: ContextVar[bool] = ContextVar("logspan.inside_pipeline", default=False)
+
+
+class RequestInfo(Protocol):
+    """The request that is being handled, as code below the web framework sees it: an enricher, say."""
+
+    @property
+    def method(self) -> str:
+        """`GET`, `POST`, ...; `GET` for a WebSocket, which begins with one."""
+
+    @property
+    def path(self) -> str:
+        """The path as the client asked for it, without the query: `url.path`."""
+
+    @property
+    def route(self) -> str | None:
+        """The template of the route that was matched, `/orders/{order_id}`; None before there is one."""
+
+    def header(self, name: str) -> str | None:
+        """The value of a request header, whatever its case; the first of several; None when it is not there."""
+
+
+REQUEST: ContextVar[RequestInfo | None] = ContextVar("logspan.request", default=None)
+"""The request of this context. It may be over: some servers run a later one in the context of an earlier."""
 
 
 class BoundToken:
@@ -77,6 +100,11 @@ def mark_pipeline_thread() -> None:
 def inside_pipeline() -> bool:
     """Whether the caller is the pipeline itself: a worker, an exporter, the HTTP client that it uses."""
     return _inside_pipeline.get()
+
+
+def current_request() -> RequestInfo | None:
+    """The request that this context handles, or has handled: background tasks see it too; None outside of one."""
+    return REQUEST.get()
 
 
 class Routing(LoggerProvider):

@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from opentelemetry._logs import LoggerProvider, NoOpLogger, SeverityNumber
 from opentelemetry.trace import Span, format_trace_id, get_current_span
 
-from logspan.context import bind, bound_attributes
+from logspan.context import REQUEST, bind, bound_attributes
 from logspan.notices import Notices
 from logspan.record import Record, exception_attributes
 
@@ -29,8 +29,8 @@ WEBSOCKET_EVENT = "websocket.server.connection"
 SCOPE_KEY = "logspan.request"
 """Where the ASGI scope holds the request, so that mounted apps see that it has a record already."""
 
-CURRENT: ContextVar[Request | None] = ContextVar("logspan.request", default=None)
-"""The request of this context. It may be over: some servers run a later one in the context of an earlier."""
+CURRENT = cast("ContextVar[Request | None]", REQUEST)
+"""The request of this context, as this package has it: no other puts one there."""
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -92,6 +92,26 @@ class Request:
     def speaks(self) -> bool:
         """Whether the server's own line about this request would say the same again, or what nobody wants to read."""
         return self.config.record
+
+    @property
+    def method(self) -> str:
+        """That of the request line; a WebSocket begins with a GET."""
+        return str(self.scope.get("method", "GET"))
+
+    @property
+    def path(self) -> str:
+        """The path without the query."""
+        return str(self.scope["path"])
+
+    @property
+    def route(self) -> str | None:
+        """The template of the route that was matched."""
+        return self._route()
+
+    def header(self, name: str) -> str | None:
+        """The first request header of that name, whatever its case."""
+        wanted = name.lower().encode("latin-1", "replace")
+        return next((value.decode("latin-1") for key, value in self.scope["headers"] if key.lower() == wanted), None)
 
     @guarded
     def saw_span(self, span: Span | None = None) -> None:
