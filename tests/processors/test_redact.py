@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from logspan.processors.redact import Redactor
+from logspan.processors.redact import Finding, Redactor
 from logspan.processors.redact.keys import KeyRules
 from logspan.processors.redact.patterns import TEXT_RULES, TextRule
 from logspan.settings import RedactionSettings
@@ -179,6 +179,26 @@ def test_keys_without_end_do_not_fill_the_memory() -> None:
     for number in range(10_000):
         assert redactor.attributes({f"a{number}.password": "x"}) == {f"a{number}.password": "[REDACTED:password]"}
     assert len(redactor._known) <= 8_192
+
+
+def test_what_would_be_redacted_is_explained() -> None:
+    """By rule, path and place; nothing of the text, and nothing is changed or counted."""
+    redactor = Redactor()
+    found = redactor.explain({"user": {"password": SECRET}, "urls": ["fine", f"postgres://app:{SECRET}@db/x"]})
+    assert found == [
+        Finding("password", "user.password", 0, len(SECRET), "remove"),
+        Finding("url-password", "urls[1]", 15, 15 + len(SECRET), "remove"),
+    ]
+    assert redactor.explain(f"a {TOKEN} b") == [Finding("jwt", "", 2, 2 + len(TOKEN), "remove")]
+    assert redactor.hits == {}
+
+
+def test_hits_are_counted_by_rule() -> None:
+    """So that a rule that never fires is seen."""
+    redactor = Redactor()
+    redactor.attributes({"password": "x", "text": TOKEN, "other": "fine"})
+    assert redactor.hits == {"jwt": 1, "password": 1}
+    assert set(redactor.hits) < set(redactor.rules)
 
 
 UNITS = {

@@ -79,3 +79,8 @@ class KeyRules:
 
 def _words(key: str) -> tuple[str, ...]:
     return tuple(word.lower() for word in _WORDS.findall(key))
+
+
+def secret_names() -> tuple[str, ...]:
+    """The built-in names, as rules are named after them."""
+    return tuple("-".join(words) for words in _SECRETS)
