@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
+from opentelemetry.sdk.resources import Resource
 
 from logspan.clock import Clock, SystemClock
 from logspan.delivery.account import Account
@@ -28,7 +29,7 @@ from logspan.processors.limit import Limiter
 from logspan.processors.redact import Redactor
 from logspan.processors.sample import TraceIdSampler
 from logspan.record import severity_named
-from logspan.resource import build_resource, resource_of_child
+from logspan.resource import build_resource, redacted_resource, resource_of_child
 from logspan.root import RootProcessor, Stages
 from logspan.settings import Settings
 from logspan.spool import Spool, SpoolConfig
@@ -56,7 +57,8 @@ def build_pipeline(
         raise SettingsError(f"settings must be a logspan.Settings, not a {type(settings).__name__}")
     clock = clock or SystemClock()
     ledger, notices = Ledger(), Notices()
-    named, stages, processors = _exporters(settings, exporters), _stages(settings), _processors(settings, ledger)
+    named, stages, redactor = _exporters(settings, exporters), _stages(settings), _redactor(settings)
+    processors = _processors(settings, redactor, ledger)
 
     bound = _queue_bound(settings.queue)
     intake = Intake(bound.protected_severity)
@@ -90,9 +92,10 @@ def build_pipeline(
         delivery=Delivery(admission, batch, intake, worker, outlets, ledger, clock, notices),
         ledger=ledger,
         clock=clock,
-        resource=build_resource(settings),
+        resource=_resource(settings, redactor),
         resource_of_child=lambda parent: resource_of_child(parent, settings),
         shutdown_timeout=settings.shutdown_timeout,
+        redactor=redactor,
     )
 
 
@@ -130,9 +133,19 @@ def _batch_processor(intake: Intake, max_queue_size: int) -> BatchLogRecordProce
     )
 
 
-def _processors(settings: Settings, ledger: Ledger) -> list[tuple[str, Processor]]:
+def _redactor(settings: Settings) -> Redactor | None:
+    return Redactor.from_settings(settings.redaction) if settings.redaction.enabled else None
+
+
+def _resource(settings: Settings, redactor: Redactor | None) -> Resource:
+    """Redacted once, here, for all that carries it: records, spans, metrics."""
+    resource = build_resource(settings)
+    return resource if redactor is None else redacted_resource(resource, redactor.attributes)
+
+
+def _processors(settings: Settings, redactor: Redactor | None, ledger: Ledger) -> list[tuple[str, Processor]]:
     """What runs on the delivery worker, once per record."""
-    redact = [("redact", Redactor.from_settings(settings.redaction))] if settings.redaction.enabled else []
+    redact: list[tuple[str, Processor]] = [] if redactor is None else [("redact", redactor)]
     return [*redact, ("limit", Limiter(**settings.limits.model_dump(), cut=ledger.count_cut))]
 
 

@@ -21,6 +21,7 @@ from logspan.context import inside_pipeline
 from logspan.delivery.delivery import Delivery
 from logspan.health import HealthReport, report
 from logspan.ledger import ExporterSnapshot, Ledger, LedgerSnapshot
+from logspan.processors.redact import Redactor
 from logspan.root import RootProcessor
 
 _FOREVER = 1e8
@@ -130,6 +131,7 @@ class Pipeline:
         resource: Resource,
         resource_of_child: Callable[[Resource], Resource],
         shutdown_timeout: float,
+        redactor: Redactor | None,
     ) -> None:
         self._root = root
         self._delivery = delivery
@@ -139,6 +141,8 @@ class Pipeline:
         self._report: DrainReport | None = None
         self._shutdown_lock = threading.RLock()
         self.ledger = ledger
+        self.redactor = redactor
+        """What its records are redacted by, and its spans; None where redaction is off."""
         self.resource = root.resource = resource
         self.logger_provider = PipelineLoggerProvider(resource, root)
         root.wake = delivery.worker.wake

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import uuid
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.util.types import AnyValue
@@ -37,6 +39,15 @@ def resource_of_child(parent: Resource, settings: Settings) -> Resource:
     """
     instance = _configured_instance(settings) or str(uuid.uuid4())
     return parent.merge(Resource({"process.pid": os.getpid(), "service.instance.id": instance}))
+
+
+def redacted_resource(resource: Resource, redact: Callable[[Mapping[str, object]], Mapping[str, AnyValue]]) -> Resource:
+    """The resource without secrets. An attribute on which `redact` fails is left out: it is never sent as it is."""
+    safe: dict[str, Any] = {}
+    for key, value in resource.attributes.items():
+        with suppress(Exception):
+            safe |= redact({key: value})
+    return Resource(safe, resource.schema_url)
 
 
 def _configured_instance(settings: Settings) -> str | None:

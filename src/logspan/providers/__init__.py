@@ -7,14 +7,18 @@ no-op. Under `opentelemetry-instrument`, or when the application has set its own
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from opentelemetry import metrics, trace
 from opentelemetry._logs import LoggerProvider, get_logger_provider, set_logger_provider
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace.export import SpanExporter
 
+from logspan.notices import Notices
 from logspan.providers.loggers import DelegatingLoggerProvider
 from logspan.providers.meters import DelegatingMeterProvider
+from logspan.providers.redaction import SpanRedactor
 from logspan.providers.spans import Spans, otlp_span_exporter
 from logspan.providers.tracers import DelegatingTracerProvider
 
@@ -62,9 +66,9 @@ class InstalledProviders:
 def install_providers(pipeline: Pipeline, settings: Settings) -> InstalledProviders:
     """Set up tracing, metrics and the OTel logs API for a pipeline, each where nobody has.
 
-    Spans go to the OTLP endpoint of the settings, when there is one and `tracing.export` is on; otherwise they exist
-    for their ids. With `tracing.instrumentation` off there is no tracer provider, as FastAPI's own telemetry would make
-    spans as soon as there is one. Touches nothing when `sdk_disabled` is on.
+    Spans go to the OTLP endpoint of the settings, redacted, when there is one and `tracing.export` is on; otherwise
+    they exist for their ids. With `tracing.instrumentation` off there is no tracer provider, as FastAPI's own telemetry
+    would make spans as soon as there is one. Touches nothing when `sdk_disabled` is on.
     """
     owner = pipeline.logger_provider
     if settings.sdk_disabled:
@@ -73,12 +77,21 @@ def install_providers(pipeline: Pipeline, settings: Settings) -> InstalledProvid
         set_logger_provider(DelegatingLoggerProvider())
     spans = None
     if settings.tracing.instrumentation != "off" and (tracers := _tracers()) is not None:
-        spans = Spans(lambda: pipeline.resource, otlp_span_exporter(settings.otlp) if settings.tracing.export else None)
+        spans = Spans(lambda: pipeline.resource, _span_exporter(pipeline, settings))
         tracers.point(owner, spans.provider)
     if settings.metrics.enabled and (meters := _meters()) is not None:
         real = MeterProvider(resource=pipeline.resource, shutdown_on_exit=False)
         meters.point(owner, lambda: real)
     return InstalledProviders(owner, spans)
+
+
+def _span_exporter(pipeline: Pipeline, settings: Settings) -> Callable[[], SpanExporter] | None:
+    """What makes the exporter of a process, behind redaction; None when spans are not exported."""
+    if not settings.tracing.export:
+        return None
+    if pipeline.redactor is None or not settings.redaction.spans:
+        return otlp_span_exporter(settings.otlp)
+    return otlp_span_exporter(settings.otlp, SpanRedactor(pipeline.redactor, pipeline.ledger, Notices()))
 
 
 def _unset(provider: object) -> bool:

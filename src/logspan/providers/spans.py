@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from logspan.settings import OtlpSettings, OtlpTarget
 
+Prepare = Callable[[Sequence[ReadableSpan]], Sequence[ReadableSpan]]
+
 _LOOK = 0.05
 """Seconds."""
 
@@ -135,13 +137,25 @@ class _Process:
             done.set()
 
 
+def _as_they_are(spans: Sequence[ReadableSpan]) -> Sequence[ReadableSpan]:
+    return spans
+
+
 class GuardedSpanExporter(SpanExporter):
     """Makes the real exporter at the first batch, keeps what it logs out of the pipeline, and says once what failed."""
 
-    def __init__(self, make: Callable[[], SpanExporter], address: str, notices: Notices) -> None:
+    def __init__(
+        self,
+        make: Callable[[], SpanExporter],
+        address: str,
+        notices: Notices,
+        prepare: Prepare = _as_they_are,
+    ) -> None:
+        """`prepare` makes the spans that are sent from those that ended; where it raises, none are."""
         self._make = make
         self._address = address
         self._notices = notices
+        self._prepare = prepare
         self._exporter: SpanExporter | None = None
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -156,7 +170,7 @@ class GuardedSpanExporter(SpanExporter):
         try:
             if self._exporter is None:
                 self._exporter = self._make()
-            return self._exporter.export(spans)
+            return self._exporter.export(self._prepare(spans))
         except Exception:
             return SpanExportResult.FAILURE
 
@@ -176,13 +190,13 @@ class GuardedSpanExporter(SpanExporter):
         return True
 
 
-def otlp_span_exporter(settings: OtlpSettings) -> Callable[[], SpanExporter] | None:
-    """What makes the stock OTLP exporter for spans; None when nobody said where spans go."""
+def otlp_span_exporter(settings: OtlpSettings, prepare: Prepare = _as_they_are) -> Callable[[], SpanExporter] | None:
+    """What makes the stock OTLP exporter for spans, as `prepare` leaves them; None when nobody said where they go."""
     if not settings.has_traces_endpoint:
         return None
     target = settings.resolved_traces_endpoint()
     make = _grpc_exporter if target.protocol == "grpc" else _http_exporter
-    return lambda: GuardedSpanExporter(lambda: make(target, settings), target.address, Notices())
+    return lambda: GuardedSpanExporter(lambda: make(target, settings), target.address, Notices(), prepare)
 
 
 def _http_exporter(target: OtlpTarget, settings: OtlpSettings) -> SpanExporter:

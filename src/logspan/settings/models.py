@@ -191,6 +191,9 @@ class RedactionSettings(Section):
     """Masking of secrets, before any exporter sees a record."""
 
     enabled: bool = Field(default=True, description="Whether secrets are masked.")
+    spans: bool = Field(
+        default=True, description="Whether the spans that logspan exports are redacted as well, not only the records."
+    )
     blocked_keys: list[str] = Field(
         default_factory=list,
         description="Attribute names whose values are masked, besides the built-in ones; read as words, whatever "

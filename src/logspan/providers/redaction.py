@@ -1,0 +1,146 @@
+"""Spans without secrets: what redaction does to a record, done to a span before it is exported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, Status
+
+from logspan.ledger import Ledger
+from logspan.notices import Notices
+from logspan.processors.redact import Redactor
+
+_MOST_SCOPES = 1_024
+
+
+class SpanRedactor:
+    """Makes spans for export: names, attributes, events, links, status and scope without secrets.
+
+    The resource is the pipeline's, which has none. A span on which redaction fails is dropped, and counted among the
+    ledger's `processor_errors` as `redact_span`.
+    """
+
+    def __init__(self, redactor: Redactor, ledger: Ledger, notices: Notices) -> None:
+        self._redactor = redactor
+        self._ledger = ledger
+        self._notices = notices
+        self._scopes: dict[int, tuple[InstrumentationScope, InstrumentationScope]] = {}
+
+    def __call__(self, spans: Sequence[ReadableSpan]) -> list[ReadableSpan]:
+        """New spans in the place of these, which stay as they are; never raises."""
+        return [safe for span in spans if (safe := self._guarded(span)) is not None]
+
+    def _guarded(self, span: ReadableSpan) -> ReadableSpan | None:
+        try:
+            return self._span(span)
+        except Exception as error:
+            self._ledger.processor_errors.add("redact_span")
+            self._notices.say("redact_span", f"redaction failed on a span, which is dropped: {type(error).__name__}")
+            return None
+
+    def _span(self, span: ReadableSpan) -> ReadableSpan:
+        return _Span(
+            span,
+            name=self._redactor.text(span.name),
+            attributes=self._attributes(span.attributes),
+            events=[self._event(event) for event in span.events],
+            links=[_Link(link, self._attributes(link.attributes)) for link in span.links],
+            status=self._status(span.status),
+            scope=self._scope(span.instrumentation_scope),
+        )
+
+    def _attributes(self, attributes: Mapping[str, Any] | None) -> Any:
+        return self._redactor.attributes(attributes) if attributes else {}
+
+    def _event(self, event: Event) -> Event:
+        return _Event(event, self._redactor.text(event.name), self._attributes(event.attributes))
+
+    def _status(self, status: Status) -> Status:
+        if not status.description:
+            return status
+        return Status(status.status_code, self._redactor.text(status.description))
+
+    def _scope(self, scope: InstrumentationScope | None) -> InstrumentationScope | None:
+        """By identity, and kept with it: a tracer has one for all of its spans, and to compare them costs more."""
+        if scope is None:
+            return None
+        known = self._scopes.get(id(scope))
+        if known is not None and known[0] is scope:
+            return known[1]
+        safe = InstrumentationScope(
+            self._redactor.text(scope.name), scope.version, scope.schema_url, self._attributes(scope.attributes)
+        )
+        if len(self._scopes) < _MOST_SCOPES:
+            self._scopes[id(scope)] = (scope, safe)
+        return safe
+
+
+class _Span(ReadableSpan):
+    """A span that has ended, in other words; what was left out of it before stays counted."""
+
+    def __init__(
+        self,
+        span: ReadableSpan,
+        *,
+        name: str,
+        attributes: Any,
+        events: Sequence[Event],
+        links: Sequence[Link],
+        status: Status,
+        scope: InstrumentationScope | None,
+    ) -> None:
+        super().__init__(
+            name,
+            context=span.context,
+            parent=span.parent,
+            resource=span.resource,
+            attributes=attributes,
+            events=events,
+            links=links,
+            kind=span.kind,
+            status=status,
+            start_time=span.start_time,
+            end_time=span.end_time,
+            instrumentation_scope=scope,
+        )
+        self._dropped = (span.dropped_attributes, span.dropped_events, span.dropped_links)
+
+    @property
+    def dropped_attributes(self) -> int:
+        """Those of the span itself that were over the SDK's limit."""
+        return self._dropped[0]
+
+    @property
+    def dropped_events(self) -> int:
+        """Its events over the limit."""
+        return self._dropped[1]
+
+    @property
+    def dropped_links(self) -> int:
+        """Its links over the limit."""
+        return self._dropped[2]
+
+
+class _Event(Event):
+    def __init__(self, event: Event, name: str, attributes: Any) -> None:
+        super().__init__(name, attributes, event.timestamp)
+        self._dropped = event.dropped_attributes
+
+    @property
+    def dropped_attributes(self) -> int:
+        """Those over the SDK's limit."""
+        return self._dropped
+
+
+class _Link(Link):
+    def __init__(self, link: Link, attributes: Any) -> None:
+        super().__init__(link.context, attributes)
+        self._dropped = link.dropped_attributes
+
+    @property
+    def dropped_attributes(self) -> int:
+        """Those over the SDK's limit."""
+        return self._dropped
