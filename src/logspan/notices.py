@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from logspan.printable import escape_keeping_backslashes
+
 INTERVAL = 30.0
 """Seconds between two notices of one kind."""
 
@@ -62,7 +64,7 @@ class Notices:
         try:
             stream = self._stream()
             if stream is not None:
-                stream.write(line.replace("\n", " ") + "\n")
+                stream.write(escape_keeping_backslashes(line) + "\n")  # it may quote what a peer has answered
                 stream.flush()
         except Exception:
             pass
