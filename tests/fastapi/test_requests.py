@@ -106,6 +106,7 @@ def test_a_request_has_one_record_with_the_ids_of_its_span(mode: str) -> None:
             "url.scheme": "http",
             "http.response.status_code": 200,
             "client.address": "testclient",
+            "logspan.request.outcome": "ok",
         }
         assert span.attributes is not None
         assert span.attributes["http.route"] == request.attributes["http.route"]

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry._logs import get_logger_provider
 
 from logspan.errors import InstrumentationError
-from logspan.fastapi.layers import Edge, RequestLayer, RouteLayer, claims_native_exception
-from logspan.fastapi.request import CURRENT, RequestConfig
-from logspan.fastapi.servers import repeats_request
+from logspan.fastapi.layers import Edge, RequestLayer, RouteLayer
+from logspan.fastapi.options import Options, RequestConfig
+from logspan.fastapi.request import CURRENT
+from logspan.fastapi.servers import claims_native_exception, repeats_request
 from logspan.fastapi.spans import Contrib, choose
 from logspan.fastapi.stack import Stack
 from logspan.install import Handle, disabled, install, process_signals, process_sources
@@ -68,7 +69,7 @@ def instrument_app(
         pipeline = build_pipeline(settings, exporters=exporters)
     handle = install(pipeline, settings, exporters=exporters)
     handle.add_companion(install_providers(pipeline, settings))
-    edge = Edge(_config(pipeline, settings), handle.started, _end_of_lifespan(handle), spans)
+    edge = Edge(_config(app, pipeline, settings), handle.started, _end_of_lifespan(handle), spans)
     handle.may_end_without_lifespan = True
     _watch(app, edge, handle)
     return handle
@@ -81,12 +82,15 @@ def _check(app: Any) -> None:
     raise InstrumentationError(f"instrument_app needs a FastAPI or Starlette app, not {type(app).__name__}.{wrapped}")
 
 
-def _config(pipeline: Pipeline, settings: Settings) -> RequestConfig:
+def _config(app: Any, pipeline: Pipeline, settings: Settings) -> RequestConfig:
     header = settings.tracing.response_header
+    paths = settings.request.excluded_paths
     return RequestConfig(
         provider=pipeline.logger_provider,
-        record=settings.request.record,
-        excluded_paths=tuple(settings.request.excluded_paths),
+        routes=lambda: app.routes,
+        options=Options(record=settings.request.record),
+        excluded_paths=frozenset(paths),
+        excluded_prefixes=tuple(path[:-1] for path in paths if path.endswith("*")),
         header=header.lower().encode("latin-1") if header else None,
     )
 

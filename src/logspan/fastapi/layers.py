@@ -6,29 +6,16 @@ Both show what they wrap as `.app`, so that others who walk the stack (FastAPI's
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextvars import Token
 from dataclasses import dataclass
 
-from opentelemetry import context as otel_context
-from opentelemetry._logs import LoggerProvider
-from opentelemetry.context import Context
-
-from logspan.context import ROUTING, BoundToken, bound, unbind
-from logspan.fastapi.request import (
-    CURRENT,
-    SCOPE_KEY,
-    ASGIApp,
-    Message,
-    Receive,
-    Request,
-    RequestConfig,
-    Scope,
-    Send,
-)
+from logspan.fastapi.asgi import ASGIApp, Message, Receive, Scope, Send
+from logspan.fastapi.exchange import Exchange
+from logspan.fastapi.options import RequestConfig
+from logspan.fastapi.record import conclude
+from logspan.fastapi.request import SCOPE_KEY, Request
+from logspan.fastapi.visit import NATIVE_KEY, Visit
 
 _LIFESPAN_ENDS = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed", "lifespan.startup.failed"})
-NATIVE_KEY = "fastapi.telemetry"
-"""Where FastAPI's own telemetry puts its state in the ASGI scope; None keeps mounted apps from making spans."""
 
 
 @dataclass(eq=False)
@@ -62,28 +49,24 @@ class RequestLayer:
             await self.app(scope, receive, send)
 
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        mounted = SCOPE_KEY in scope
-        visit = _Visit(self.edge, scope, fresh_context=self.outermost, mounted=mounted)
-        request = visit.request
-        if request is None:
-            try:
-                await self.app(scope, receive, send)
-            finally:
-                visit.leave(failed=False)
-            return
-
-        async def watched(message: Message) -> None:
-            await send(request.sending(message))
-            request.sent(message)
-
+        visit = Visit(self.edge.config, scope, fresh_context=self.outermost)
         try:
-            await self.app(scope, receive, watched)
+            if visit.request is None:
+                await self.app(scope, receive, send)
+            else:
+                await self._watched(visit.request, scope, receive, send)
+        finally:
+            visit.leave()
+
+    async def _watched(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(request, receive, send)
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
         except BaseException as error:
             request.failed(error)
             raise
         finally:
-            request.ended()
-            visit.leave(failed=request.error_id is not None)
+            conclude(request)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watched_receive() -> Message:
@@ -122,64 +105,3 @@ class RouteLayer:
             await self.app(scope, receive, send)
         finally:
             request.left_routes()
-
-
-class _Visit:
-    """What one request sets in its context, and how that is undone. Never raises."""
-
-    def __init__(self, edge: Edge, scope: Scope, *, fresh_context: bool, mounted: bool) -> None:
-        self.request: Request | None = None
-        self._routing: Token[LoggerProvider | None] | None = None
-        self._state: Token[Request | None] | None = None
-        self._bound: BoundToken | None = None
-        self._otel: Token[Context] | None = None
-        self._edge = edge
-        try:
-            self._enter(scope, fresh_context=fresh_context, mounted=mounted)
-        except Exception as error:
-            edge.config.notices.say("request", f"a request is not watched: {type(error).__name__}")
-
-    def _enter(self, scope: Scope, *, fresh_context: bool, mounted: bool) -> None:
-        self._routing = ROUTING.enter(self._edge.config.provider)
-        if mounted:  # the app that it is mounted in makes the record
-            return
-        before = CURRENT.get()
-        if before is not None and not before.live:
-            self._forget_the_request_before(scope, fresh_context=fresh_context)
-        request = Request(scope, self._edge.config)
-        scope[SCOPE_KEY] = request
-        if scope.get(NATIVE_KEY) is not None:
-            request.saw_span()
-        self._state = CURRENT.set(request)
-        self.request = request
-
-    def _forget_the_request_before(self, scope: Scope, *, fresh_context: bool) -> None:
-        """This context is a copy of that of an earlier request on the connection; nothing of it belongs here."""
-        self._bound = unbind(*bound())
-        if fresh_context and scope.get(NATIVE_KEY) is None:  # else the current span is this request's already
-            self._otel = otel_context.attach(Context())
-
-    def leave(self, *, failed: bool) -> None:
-        """Put the context back; after a failure the request stays visible for what the server says about it."""
-        try:
-            if self._otel is not None:
-                otel_context.detach(self._otel)
-            if self._bound is not None:
-                self._bound.reset()
-            if self._state is not None and not (failed and self._state.old_value is Token.MISSING):
-                CURRENT.reset(self._state)
-            if self._routing is not None:
-                ROUTING.leave(self._routing)
-        except Exception as error:  # another context: what was set there ends with it
-            self._edge.config.notices.say("request", f"a context was left open: {type(error).__name__}")
-
-
-def claims_native_exception(scope: str, event: str | None, exception: BaseException | None) -> bool:
-    """Whether FastAPI is about to make a record of an exception that the request's record will have; notes it there."""
-    if scope != "fastapi" or event not in ("http.server.request.exception", "fastapi.websocket.exception"):
-        return False
-    request = CURRENT.get()
-    if request is None or exception is None or not request.speaks:
-        return False
-    request.failed(exception)
-    return True

@@ -1,31 +1,21 @@
-"""One request in progress: what is known of it, and the record that is made of it when it ends."""
+"""One request in progress: what is known of it."""
 
 from __future__ import annotations
 
-import asyncio
 import functools
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-from opentelemetry._logs import LoggerProvider, NoOpLogger, SeverityNumber
-from opentelemetry.trace import Span, format_trace_id, get_current_span
+from opentelemetry.trace import Span, get_current_span
 
-from logspan.context import REQUEST, bind, bound_attributes
-from logspan.notices import Notices
-from logspan.record import Record, exception_attributes
+from logspan.context import REQUEST, bound_attributes
+from logspan.fastapi.asgi import Scope, header, path_in_app
+from logspan.fastapi.failure import Failure, Outcome, failure_of
+from logspan.fastapi.options import Options, RequestConfig, overrides_of
+from logspan.fastapi.route import route_of
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-SCOPE_NAME = "logspan.request"
-HTTP_EVENT = "http.server.request"
-WEBSOCKET_EVENT = "websocket.server.connection"
 SCOPE_KEY = "logspan.request"
 """Where the ASGI scope holds the request, so that mounted apps see that it has a record already."""
 
@@ -34,21 +24,6 @@ CURRENT = cast("ContextVar[Request | None]", REQUEST)
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-
-
-@dataclass(frozen=True, slots=True)
-class RequestConfig:
-    """What an instrumented app does with its requests; `header` is the response header's name, if there is one."""
-
-    provider: LoggerProvider
-    record: bool = True
-    excluded_paths: tuple[str, ...] = ()
-    header: bytes | None = None
-    notices: Notices = field(default_factory=Notices)
-
-    def excludes(self, path: str) -> bool:
-        """Whether a path gets no record: it is named, or begins with a name that ends in `*`."""
-        return any(path == name or (name.endswith("*") and path.startswith(name[:-1])) for name in self.excluded_paths)
 
 
 def guarded(method: Callable[Concatenate[Request, _P], _R]) -> Callable[Concatenate[Request, _P], _R | None]:
@@ -70,28 +45,90 @@ class Request:
 
     `live` is True until the last message of the response is handed on. `error_id` is the `id` of the exception that
     left the application: the exception itself would be kept alive by every context that was copied meanwhile.
+    Times are those of `perf_counter`, sizes in bytes.
     """
+
+    __slots__ = (
+        "_endpoint",
+        "_options",
+        "bound",
+        "close_code",
+        "complete",
+        "config",
+        "disconnected",
+        "ended_at",
+        "error_id",
+        "failure",
+        "first_byte_at",
+        "live",
+        "refused_id",
+        "request_size",
+        "response_size",
+        "scope",
+        "span",
+        "start_failed",
+        "started_at",
+        "status",
+        "websocket",
+    )
 
     def __init__(self, scope: Scope, config: RequestConfig) -> None:
         self.config = config
         self.scope = scope
+        self.websocket: bool = scope["type"] == "websocket"
         self.live = True
         self.span: Span | None = None
         self.status: int | None = None
         self.error_id: int | None = None
-        self._error: Mapping[str, Any] = {}
-        self._severity = (SeverityNumber.INFO, "INFO")
-        self._bound: Mapping[str, Any] = {}
-        self._started = perf_counter()
-        self._ended: float | None = None
-        self._trailers = False
-        self._websocket = scope["type"] == "websocket"
-        self._excluded = not config.record or config.excludes(scope["path"])
+        self.failure: Failure | None = None
+        self.bound: Mapping[str, Any] = {}
+        self.started_at = perf_counter()
+        self.first_byte_at: float | None = None
+        self.ended_at: float | None = None
+        self.request_size: int | None = None
+        """None while the application has not read anything: what the client sent is not known then."""
+        self.response_size: int | None = 0
+        """None where the server sends a file whose size it alone knows."""
+        self.complete = False
+        self.start_failed = False
+        self.disconnected = False
+        """Whether the client was gone before the response was complete."""
+        self.refused_id: int | None = None
+        """The `id` of the exception by which the server told that the client has gone."""
+        self.close_code: int | None = None
+        self._endpoint: Any = None
+        self._options = config.options
+
+    @property
+    def options(self) -> Options:
+        """The settings for this request: those of its route, once it is known, before those of the app."""
+        endpoint = self.scope.get("endpoint")
+        if endpoint is not self._endpoint:
+            self._endpoint, self._options = endpoint, self.config.options
+            for overrides in overrides_of(self.scope):
+                self._options = overrides.applied_to(self._options)
+        return self._options
 
     @property
     def speaks(self) -> bool:
         """Whether the server's own line about this request would say the same again, or what nobody wants to read."""
-        return self.config.record
+        return self.config.options.record or self.options.record
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it gets a record only when it fails: the path is excluded, and its route does not ask for one."""
+        options = self.options
+        if not options.record:
+            return True
+        return not options.asked_for and self.config.excludes(path_in_app(self.scope))
+
+    @property
+    def slow(self) -> bool:
+        """Whether it took longer than it may, up to now or to its end; a connection that is meant to last never did."""
+        threshold = self.options.slow_threshold
+        if threshold is None or self.websocket:
+            return False
+        return (self.ended_at or perf_counter()) - self.started_at > threshold
 
     @property
     def method(self) -> str:
@@ -106,12 +143,11 @@ class Request:
     @property
     def route(self) -> str | None:
         """The template of the route that was matched."""
-        return self._route()
+        return route_of(self.scope, self.span, self.config.routes())
 
     def header(self, name: str) -> str | None:
         """The first request header of that name, whatever its case."""
-        wanted = name.lower().encode("latin-1", "replace")
-        return next((value.decode("latin-1") for key, value in self.scope["headers"] if key.lower() == wanted), None)
+        return header(self.scope, name.lower().encode("latin-1", "replace"))
 
     @guarded
     def saw_span(self, span: Span | None = None) -> None:
@@ -130,47 +166,7 @@ class Request:
     @guarded
     def left_routes(self) -> None:
         """Keep what the endpoint has bound: a middleware may have run it in a context of its own."""
-        self._bound = bound_attributes()
-
-    def sending(self, message: Message) -> Message:
-        """The message as it goes out: with the trace id in its header. A response ends before its last message."""
-        return self._sending(message) or message
-
-    @guarded
-    def _sending(self, message: Message) -> Message:
-        if self._is_last(message):
-            self.live = False
-        if message["type"] != "http.response.start":
-            return message
-        self.saw_span()
-        self._trailers = bool(message.get("trailers", False))
-        name = self.config.header
-        headers = list(message.get("headers", ()))
-        if name is None or self.span is None or any(key.lower() == name for key, _ in headers):
-            return message
-        trace_id = format_trace_id(self.span.get_span_context().trace_id)
-        return {**message, "headers": [*headers, (name, trace_id.encode())]}
-
-    @guarded
-    def sent(self, message: Message) -> None:
-        """Note what has reached the server: its status, and the end of the response."""
-        kind = message["type"]
-        if kind in ("http.response.start", "websocket.http.response.start"):
-            self.status = message["status"]
-        elif kind == "websocket.accept":
-            self.status = 101
-        elif kind == "websocket.close" and self.status is None:
-            self.status = 403
-        if self._is_last(message):
-            self._ended = perf_counter()
-
-    def _is_last(self, message: Message) -> bool:
-        kind = message["type"]
-        if kind == "http.response.body":
-            return not message.get("more_body", False) and not self._trailers
-        if kind == "http.response.trailers":
-            return not message.get("more_trailers", False)
-        return kind in ("http.response.pathsend", "websocket.close")
+        self.bound = bound_attributes()
 
     @guarded
     def failed(self, error: BaseException) -> None:
@@ -178,78 +174,14 @@ class Request:
         if self.error_id == id(error):
             return
         self.error_id = id(error)
-        if isinstance(error, asyncio.CancelledError):
-            self._severity = (SeverityNumber.WARN, "WARN")
-            self._error = {"error.type": "asyncio.CancelledError"}
-        elif not (self._websocket and type(error).__name__ == "WebSocketDisconnect"):  # the client has gone: no error
-            described = exception_attributes(error)
-            self._severity = (SeverityNumber.ERROR, "ERROR")
-            self._error = {**described, "error.type": described["exception.type"]}
-            self._excluded = self._excluded and not self.config.record
+        if self.error_id == self.refused_id:
+            self.failure = Failure(Outcome.CLIENT_DISCONNECT, {})
+        else:
+            self.failure = failure_of(error, disconnected=self.disconnected)
 
-    @guarded
-    def ended(self) -> None:
-        """Make the record of the request."""
-        self.live = False
-        if self._excluded:
-            return
-        logger = self.config.provider.get_logger(SCOPE_NAME)
-        if isinstance(logger, NoOpLogger):
-            return
-        seconds = round((self._ended or perf_counter()) - self._started, 6)
-        status = self._final_status()
-        if status is not None and status >= 500 and not self._error:
-            self._severity, self._error = (SeverityNumber.ERROR, "ERROR"), {"error.type": str(status)}
-        route = self._route()
-        record = Record(
-            getattr(logger, "instrumentation_scope", None),
-            *self._severity,
-            f"{self._method} {route or self.scope['path']} {status or '-'} {seconds * 1000:.1f} ms",
-            {**self._attributes(route, status, seconds), **self._error},
-            event_name=WEBSOCKET_EVENT if self._websocket else HTTP_EVENT,
-            span_context=self.span.get_span_context() if self.span else None,
-        )
-        with bind(self._bound):
-            logger.emit(record)
-
-    @property
-    def _method(self) -> str:
-        return "WS" if self._websocket else str(self.scope["method"])
-
-    def _final_status(self) -> int | None:
-        """The status that went out; the server sends a 500 for an app that fails before it answers."""
-        cancelled = self._error.get("error.type") == "asyncio.CancelledError"
-        return 500 if self.status is None and not self._websocket and not cancelled else self.status
-
-    def _attributes(self, route: str | None, status: int | None, seconds: float) -> dict[str, Any]:
-        """https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span, and the duration."""
-        scope = self.scope
-        client = scope.get("client")
-        attributes = {
-            "http.request.method": None if self._websocket else scope["method"],
-            "http.route": route,
-            "url.path": scope["path"],
-            "url.scheme": scope.get("scheme"),
-            "network.protocol.name": "websocket" if self._websocket else None,
-            "http.response.status_code": status,
-            "http.server.request.duration": seconds,
-            "client.address": client[0] if client else None,
-        }
-        return {name: value for name, value in attributes.items() if value is not None}
-
-    def _route(self) -> str | None:
-        """The route as the span has it, so that both are found by the same name; else as the router left it."""
-        attributes = getattr(self.span, "attributes", None)
-        if attributes and (route := attributes.get("http.route")):
-            return str(route)
-        return _matched_route(self.scope)
-
-
-def _matched_route(scope: Scope) -> str | None:
-    """The template of the route that was matched; `scope["route"]` alone lacks the prefixes of `include_router`."""
-    route = scope.get("route")
-    included = scope.get("fastapi", {}).get("effective_route_context")
-    if included is not None and getattr(included, "original_route", None) is route:
-        route = getattr(included, "starlette_route", None) or included
-    template = getattr(route, "path_format", None) or getattr(route, "path", None)
-    return str(template) if template else None
+    def final_status(self) -> int | None:
+        """The status that went out; the server sends a 500 for an app that ends before it answers."""
+        if self.status is not None or self.start_failed or self.disconnected:
+            return self.status
+        cancelled = self.failure is not None and self.failure.outcome is Outcome.CANCELLED
+        return None if cancelled else 500

@@ -1,10 +1,14 @@
-"""Lines of a server that say again what the request's own record says."""
+"""What others say again of a request whose own record says it: lines of a server, FastAPI's record of an exception."""
 
 from __future__ import annotations
 
 import logging
 
 from logspan.fastapi.request import CURRENT
+
+_NATIVE_EVENTS = ("http.server.request.exception", "fastapi.websocket.exception")
+_UNANSWERED = "ASGI callable returned without "
+"""How uvicorn's lines about an application begin that has returned too early."""
 
 
 def repeats_request(line: logging.LogRecord) -> bool:
@@ -19,5 +23,21 @@ def repeats_request(line: logging.LogRecord) -> bool:
         return False
     if line.name == "uvicorn.access":
         return request.live
+    if line.name == "uvicorn.error" and isinstance(line.msg, str):
+        if request.websocket and request.live and line.levelno == logging.INFO:  # accepted, refused, open, closed
+            return True
+        if line.msg.startswith(_UNANSWERED):
+            return not request.complete
     error = line.exc_info[1] if line.exc_info else None
     return error is not None and id(error) == request.error_id
+
+
+def claims_native_exception(scope: str, event: str | None, exception: BaseException | None) -> bool:
+    """Whether FastAPI is about to make a record of an exception that the request's record will have; notes it there."""
+    if scope != "fastapi" or event not in _NATIVE_EVENTS:
+        return False
+    request = CURRENT.get()
+    if request is None or exception is None or not request.speaks:
+        return False
+    request.failed(exception)
+    return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from logspan.fastapi.request import ASGIApp
+from logspan.fastapi.asgi import ASGIApp
 
 _MISSING = object()
 

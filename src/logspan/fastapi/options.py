@@ -1,0 +1,104 @@
+"""What an app does with its requests, and what single routes do otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+from opentelemetry._logs import LoggerProvider
+
+from logspan.fastapi.asgi import Scope
+from logspan.notices import Notices
+
+_ATTRIBUTE = "__logspan_request_settings__"
+
+_Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What may differ from route to route. `slow_threshold` in seconds; None: no request is slow.
+
+    `asked_for` says that a route of an excluded path wants its records nevertheless.
+    """
+
+    record: bool = True
+    asked_for: bool = False
+    slow_threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestConfig:
+    """What an instrumented app does with its requests; `header` is the response header's name, if there is one.
+
+    `routes` gives the app's routes as they are now.
+    """
+
+    provider: LoggerProvider
+    routes: Callable[[], Iterable[Any]] = tuple
+    options: Options = field(default_factory=Options)
+    excluded_paths: frozenset[str] = frozenset()
+    excluded_prefixes: tuple[str, ...] = ()
+    header: bytes | None = None
+    notices: Notices = field(default_factory=Notices)
+
+    def excludes(self, path: str) -> bool:
+        """Whether a path's requests get a record only when they fail."""
+        return path in self.excluded_paths or path.startswith(self.excluded_prefixes)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOverrides:
+    """What a route does otherwise; None: as the router, or the app, has it."""
+
+    record: bool | None = None
+    slow_threshold: float | None = None
+
+    def __call__(self, endpoint: _Endpoint) -> _Endpoint:
+        """Mark an endpoint, which stays the function or the class that it is."""
+        setattr(endpoint, _ATTRIBUTE, self)
+        return endpoint
+
+    def dependency(self) -> Any:
+        """The same for all routes of a FastAPI app or router: `APIRouter(dependencies=[... .dependency()])`."""
+        from fastapi import Depends
+
+        return Depends(_OnRouter(self))
+
+    def applied_to(self, options: Options) -> Options:
+        """The options with what is set here."""
+        given = {name.name: value for name in fields(self) if (value := getattr(self, name.name)) is not None}
+        return replace(options, **given, asked_for=options.asked_for if self.record is None else self.record)
+
+
+def request_settings(*, record: bool | None = None, slow_threshold: float | None = None) -> RequestOverrides:
+    """Settings of one route, or of a router, that go before those of the app; what is left out stays as it is.
+
+    Put it on an endpoint, below the route's own decorator: `@request_settings(record=False)`; or on a router:
+    `APIRouter(dependencies=[request_settings(record=False).dependency()])`. `record=False` leaves a record only of
+    requests that fail, `record=True` makes one for an excluded path too. `slow_threshold` is in seconds.
+    """
+    return RequestOverrides(record=record, slow_threshold=slow_threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class _OnRouter:
+    """A dependency that does nothing when it is called: it is found in the route before anything runs."""
+
+    overrides: RequestOverrides
+
+    async def __call__(self) -> None:
+        pass
+
+
+def overrides_of(scope: Scope) -> Iterator[RequestOverrides]:
+    """What the route that was matched does otherwise: of its routers from the outermost, then of its endpoint."""
+    route = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    for dependency in getattr(route, "dependencies", ()):
+        on_router = getattr(dependency, "dependency", None)
+        if isinstance(on_router, _OnRouter):
+            yield on_router.overrides
+    own = getattr(scope.get("endpoint"), _ATTRIBUTE, None)
+    if isinstance(own, RequestOverrides):
+        yield own

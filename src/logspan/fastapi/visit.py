@@ -1,0 +1,73 @@
+"""What one request sets in its context, and how that is undone."""
+
+from __future__ import annotations
+
+from contextvars import Token
+
+from opentelemetry import context as otel_context
+from opentelemetry._logs import LoggerProvider
+from opentelemetry.context import Context
+
+from logspan.context import ROUTING, BoundToken, bound, unbind
+from logspan.fastapi.asgi import Scope
+from logspan.fastapi.options import RequestConfig
+from logspan.fastapi.request import CURRENT, SCOPE_KEY, Request
+
+NATIVE_KEY = "fastapi.telemetry"
+"""Where FastAPI's own telemetry puts its state in the ASGI scope; None keeps mounted apps from making spans."""
+
+
+class Visit:
+    """Enters a request's context when it is made, with a fresh state; `leave` puts it back. Never raises.
+
+    `request` is None where there is nothing to watch: the app that this one is mounted in makes the record.
+    """
+
+    def __init__(self, config: RequestConfig, scope: Scope, *, fresh_context: bool) -> None:
+        self.request: Request | None = None
+        self._routing: Token[LoggerProvider | None] | None = None
+        self._state: Token[Request | None] | None = None
+        self._bound: BoundToken | None = None
+        self._otel: Token[Context] | None = None
+        self._config = config
+        try:
+            self._enter(scope, fresh_context=fresh_context)
+        except Exception as error:
+            config.notices.say("request", f"a request is not watched: {type(error).__name__}")
+
+    def _enter(self, scope: Scope, *, fresh_context: bool) -> None:
+        self._routing = ROUTING.enter(self._config.provider)
+        if SCOPE_KEY in scope:  # mounted
+            return
+        before = CURRENT.get()
+        if before is not None and not before.live:
+            self._forget_the_request_before(scope, fresh_context=fresh_context)
+        request = Request(scope, self._config)
+        scope[SCOPE_KEY] = request
+        if scope.get(NATIVE_KEY) is not None:
+            request.saw_span()
+        self._state = CURRENT.set(request)
+        self.request = request
+
+    def _forget_the_request_before(self, scope: Scope, *, fresh_context: bool) -> None:
+        """This context is a copy of that of an earlier request on the connection; nothing of it belongs here."""
+        self._bound = unbind(*bound())
+        if fresh_context and scope.get(NATIVE_KEY) is None:  # else the current span is this request's already
+            self._otel = otel_context.attach(Context())
+
+    def leave(self) -> None:
+        """Put the context back; after a failure the request stays visible for what the server says about it."""
+        try:
+            if self._otel is not None:
+                otel_context.detach(self._otel)
+            if self._bound is not None:
+                self._bound.reset()
+            if self._state is not None and not (self._stays() and self._state.old_value is Token.MISSING):
+                CURRENT.reset(self._state)
+            if self._routing is not None:
+                ROUTING.leave(self._routing)
+        except Exception as error:  # another context: what was set there ends with it
+            self._config.notices.say("request", f"a context was left open: {type(error).__name__}")
+
+    def _stays(self) -> bool:
+        return self.request is not None and (self.request.error_id is not None or not self.request.complete)
