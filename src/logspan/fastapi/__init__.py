@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry._logs import get_logger_provider
 
 from logspan.errors import InstrumentationError
+from logspan.fastapi.client import Proxies
+from logspan.fastapi.content import ContentTypes
 from logspan.fastapi.layers import Edge, RequestLayer, RouteLayer
-from logspan.fastapi.options import Options, RequestConfig
+from logspan.fastapi.options import Options, RequestConfig, header_names
 from logspan.fastapi.request import CURRENT
 from logspan.fastapi.servers import claims_native_exception, repeats_request
 from logspan.fastapi.spans import Contrib, choose
@@ -84,14 +86,25 @@ def _check(app: Any) -> None:
 
 def _config(app: Any, pipeline: Pipeline, settings: Settings) -> RequestConfig:
     header = settings.tracing.response_header
-    paths = settings.request.excluded_paths
+    chosen = settings.request
     return RequestConfig(
         provider=pipeline.logger_provider,
         routes=lambda: app.routes,
-        options=Options(record=settings.request.record),
-        excluded_paths=frozenset(paths),
-        excluded_prefixes=tuple(path[:-1] for path in paths if path.endswith("*")),
+        options=Options(
+            record=chosen.record,
+            slow_threshold=chosen.slow_threshold,
+            request_headers=header_names(chosen.request_headers),
+            response_headers=header_names(chosen.response_headers),
+            request_body=chosen.request_body,
+            response_body=chosen.response_body,
+            body_size=chosen.body_size,
+        ),
+        excluded_paths=frozenset(chosen.excluded_paths),
+        excluded_prefixes=tuple(path[:-1] for path in chosen.excluded_paths if path.endswith("*")),
         header=header.lower().encode("latin-1") if header else None,
+        proxies=Proxies.named(chosen.trusted_proxies, chosen.forwarded_header),
+        known_methods=frozenset(chosen.known_methods),
+        content_types=ContentTypes.named(chosen.body_content_types),
     )
 
 

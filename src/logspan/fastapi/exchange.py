@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from time import perf_counter
+from typing import Any
 
 from opentelemetry.trace import format_trace_id
 
-from logspan.fastapi.asgi import Message, Receive, Send, size_of
+from logspan.fastapi.asgi import Message, Receive, Send, header, size_of
+from logspan.fastapi.content import Content, media_type_of
 from logspan.fastapi.peek import peek
 from logspan.fastapi.request import Request
 
@@ -47,7 +49,14 @@ class Exchange:
         kind = message["type"]
         request = self.request
         if kind == "http.request":
-            request.request_size = (request.request_size or 0) + size_of(message.get("body") or b"")
+            body = message.get("body") or b""
+            if request.request_size is None:
+                request.request_size = 0
+                if request.options.request_body:
+                    request.request_content = self._content(request.scope)
+            request.request_size += size_of(body)
+            if request.request_content is not None:
+                request.request_content.add(body)
         elif kind in _GONE and request.live:  # once the response is complete, servers say this to everybody
             request.disconnected = True
             request.close_code = message.get("code")
@@ -75,8 +84,7 @@ class Exchange:
                 self.request.live = False
                 return message, True
             if message["type"] == "http.response.start":
-                self._trailers = bool(message.get("trailers", False))
-                return self._with_trace_id(message), False
+                return self._starting(message), False
         except Exception as error:
             self._blame("send", error)
         return message, False
@@ -96,15 +104,26 @@ class Exchange:
             if self._taken is not None and self._taken["type"] in _GONE:
                 self.request.disconnected = True
 
-    def _with_trace_id(self, message: Message) -> Message:
+    def _starting(self, message: Message) -> Message:
         request = self.request
         request.saw_span()
-        name = request.config.header
+        self._trailers = bool(message.get("trailers", False))
         headers = list(message.get("headers", ()))
+        request.response_headers = headers
+        if request.options.response_body:
+            request.response_content = self._content(message)
+        name = request.config.header
         if name is None or request.span is None or any(key.lower() == name for key, _ in headers):
             return message
         trace_id = format_trace_id(request.span.get_span_context().trace_id)
         return {**message, "headers": [*headers, (name, trace_id.encode())]}
+
+    def _content(self, message: Message) -> Content | None:
+        """Where the body goes that belongs to a scope or to the start of a response, if it is to be kept."""
+        media_type = media_type_of(header(message, b"content-type"))
+        if not self.request.config.content_types.have(media_type) or header(message, b"content-encoding"):
+            return None
+        return Content(media_type, self.request.options.body_size)
 
     def _sent(self, message: Message, *, last: bool) -> None:
         """Note what has reached the server."""
@@ -113,7 +132,7 @@ class Exchange:
             request.status = message["status"]
             request.first_byte_at = perf_counter()
         elif kind in _BODIES:
-            self._count(size_of(message.get("body") or b""))
+            self._sent_body(message.get("body") or b"")
         elif kind == "websocket.accept":
             request.status = 101
             request.first_byte_at = perf_counter()
@@ -125,16 +144,30 @@ class Exchange:
 
     def _sent_other(self, message: Message) -> None:
         kind, request = message["type"], self.request
-        if kind == "websocket.close":
+        if kind == "http.response.pathsend":
+            length = header({"headers": request.response_headers}, b"content-length")
+            request.response_size = int(length) if length else None
+        elif kind == "http.response.zerocopysend":
+            self._count(message.get("count"))
+        elif kind == "websocket.close":
             if request.status is None:  # instead of an accept: the server refuses the handshake
                 request.status = 403
             if not request.disconnected:
                 request.close_code = message.get("code", 1000)
 
-    def _count(self, size: int) -> None:
+    def _sent_body(self, body: Any) -> None:
         request = self.request
-        if request.response_size is not None and not request.disconnected:
-            request.response_size += size
+        if request.scope.get("method") == "HEAD":  # the server keeps it to itself
+            return
+        self._count(size_of(body))
+        if request.response_content is not None:
+            request.response_content.add(body)
+
+    def _count(self, size: int | None) -> None:
+        request = self.request
+        if request.disconnected or request.response_size is None:
+            return
+        request.response_size = None if size is None else request.response_size + size
 
     def _refused(self, message: Message, error: BaseException) -> None:
         """The server did not take a message; an `OSError` says that the client has gone (ASGI, send)."""

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from opentelemetry._logs import LoggerProvider
 
 from logspan.fastapi.asgi import Scope
+from logspan.fastapi.client import Proxies
+from logspan.fastapi.content import ContentTypes
 from logspan.notices import Notices
 
 _ATTRIBUTE = "__logspan_request_settings__"
@@ -18,14 +20,19 @@ _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What may differ from route to route. `slow_threshold` in seconds; None: no request is slow.
+    """What may differ from route to route. `slow_threshold` in seconds, 0 for never; `body_size` in bytes.
 
     `asked_for` says that a route of an excluded path wants its records nevertheless.
     """
 
     record: bool = True
     asked_for: bool = False
-    slow_threshold: float | None = None
+    slow_threshold: float = 0.0
+    request_headers: frozenset[bytes] = frozenset()
+    response_headers: frozenset[bytes] = frozenset()
+    request_body: bool = False
+    response_body: bool = False
+    body_size: int = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,9 @@ class RequestConfig:
     excluded_paths: frozenset[str] = frozenset()
     excluded_prefixes: tuple[str, ...] = ()
     header: bytes | None = None
+    proxies: Proxies = field(default_factory=Proxies)
+    known_methods: frozenset[str] = frozenset()
+    content_types: ContentTypes = field(default_factory=ContentTypes)
     notices: Notices = field(default_factory=Notices)
 
     def excludes(self, path: str) -> bool:
@@ -54,6 +64,11 @@ class RequestOverrides:
 
     record: bool | None = None
     slow_threshold: float | None = None
+    request_headers: frozenset[bytes] | None = None
+    response_headers: frozenset[bytes] | None = None
+    request_body: bool | None = None
+    response_body: bool | None = None
+    body_size: int | None = None
 
     def __call__(self, endpoint: _Endpoint) -> _Endpoint:
         """Mark an endpoint, which stays the function or the class that it is."""
@@ -72,14 +87,37 @@ class RequestOverrides:
         return replace(options, **given, asked_for=options.asked_for if self.record is None else self.record)
 
 
-def request_settings(*, record: bool | None = None, slow_threshold: float | None = None) -> RequestOverrides:
+def request_settings(
+    *,
+    record: bool | None = None,
+    slow_threshold: float | None = None,
+    request_headers: Iterable[str] | None = None,
+    response_headers: Iterable[str] | None = None,
+    request_body: bool | None = None,
+    response_body: bool | None = None,
+    body_size: int | None = None,
+) -> RequestOverrides:
     """Settings of one route, or of a router, that go before those of the app; what is left out stays as it is.
 
     Put it on an endpoint, below the route's own decorator: `@request_settings(record=False)`; or on a router:
-    `APIRouter(dependencies=[request_settings(record=False).dependency()])`. `record=False` leaves a record only of
-    requests that fail, `record=True` makes one for an excluded path too. `slow_threshold` is in seconds.
+    `APIRouter(dependencies=[request_settings(record=False).dependency()])`. The names are those of the section
+    `request` of the settings. `record=False` leaves a record only of requests that fail, `record=True` makes one for an
+    excluded path too. `slow_threshold` is in seconds, 0 for never, `body_size` in bytes.
     """
-    return RequestOverrides(record=record, slow_threshold=slow_threshold)
+    return RequestOverrides(
+        record=record,
+        slow_threshold=slow_threshold,
+        request_headers=None if request_headers is None else header_names(request_headers),
+        response_headers=None if response_headers is None else header_names(response_headers),
+        request_body=request_body,
+        response_body=response_body,
+        body_size=body_size,
+    )
+
+
+def header_names(names: Iterable[str]) -> frozenset[bytes]:
+    """As ASGI has them: in lower case, as bytes."""
+    return frozenset(name.lower().encode("latin-1") for name in names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from time import perf_counter
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
@@ -12,6 +12,7 @@ from opentelemetry.trace import Span, get_current_span
 
 from logspan.context import REQUEST, bound_attributes
 from logspan.fastapi.asgi import Scope, header, path_in_app
+from logspan.fastapi.content import Content
 from logspan.fastapi.failure import Failure, Outcome, failure_of
 from logspan.fastapi.options import Options, RequestConfig, overrides_of
 from logspan.fastapi.route import route_of
@@ -62,7 +63,10 @@ class Request:
         "first_byte_at",
         "live",
         "refused_id",
+        "request_content",
         "request_size",
+        "response_content",
+        "response_headers",
         "response_size",
         "scope",
         "span",
@@ -89,6 +93,9 @@ class Request:
         """None while the application has not read anything: what the client sent is not known then."""
         self.response_size: int | None = 0
         """None where the server sends a file whose size it alone knows."""
+        self.response_headers: Sequence[tuple[bytes, bytes]] = ()
+        self.request_content: Content | None = None
+        self.response_content: Content | None = None
         self.complete = False
         self.start_failed = False
         self.disconnected = False
@@ -126,9 +133,13 @@ class Request:
     def slow(self) -> bool:
         """Whether it took longer than it may, up to now or to its end; a connection that is meant to last never did."""
         threshold = self.options.slow_threshold
-        if threshold is None or self.websocket:
+        if not threshold or (self.ended_at or perf_counter()) - self.started_at <= threshold:
             return False
-        return (self.ended_at or perf_counter()) - self.started_at > threshold
+        return not self.websocket and not self._is_event_stream()
+
+    def _is_event_stream(self) -> bool:
+        kinds = (value for key, value in self.response_headers if key.lower() == b"content-type")
+        return any(kind.lower().startswith(b"text/event-stream") for kind in kinds)
 
     @property
     def method(self) -> str:

@@ -13,7 +13,6 @@ from logspan.settings.models import (
     MetricsSettings,
     QueueSettings,
     RedactionSettings,
-    RequestSettings,
     RetrySettings,
     SamplingSettings,
     SendingQueueSettings,
@@ -22,6 +21,7 @@ from logspan.settings.models import (
     TracingSettings,
 )
 from logspan.settings.report import SettingsWarning
+from logspan.settings.requests import RequestSettings
 from logspan.settings.section import Section
 
 __all__ = [

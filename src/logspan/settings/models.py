@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from logspan.settings.endpoints import LokiSettings, OtlpSettings
 from logspan.settings.fields import Choice, FilePath, HeaderName, Level, Regex, broken_rule
 from logspan.settings.loading import LoadedSettings
+from logspan.settings.requests import RequestSettings
 from logspan.settings.section import Section
 
 
@@ -253,15 +254,6 @@ class MetricsSettings(Section):
     """The pipeline's metrics about itself."""
 
     enabled: bool = Field(default=True, description="Whether they are recorded.")
-
-
-class RequestSettings(Section):
-    """The record that is made for each request."""
-
-    record: bool = Field(default=True, description="Whether there is one.")
-    excluded_paths: list[str] = Field(
-        default_factory=list, description="Paths whose requests get none; a `*` at the end stands for any rest."
-    )
 
 
 class Settings(LoadedSettings):

@@ -52,6 +52,7 @@ RULES = (
     Rule(("resource_attributes",), ("OTEL_RESOURCE_ATTRIBUTES",), pairs),
     Rule(("service_name",), ("OTEL_SERVICE_NAME",)),
     Rule(("exporters",), ("OTEL_LOGS_EXPORTER",), items),
+    Rule(("request", "known_methods"), ("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",), items),
     Rule(("otlp", "endpoint"), (f"{_OTLP}ENDPOINT",)),
     Rule(("otlp", "logs_endpoint"), (f"{_OTLP}LOGS_ENDPOINT",)),
     Rule(("otlp", "traces_endpoint"), (f"{_OTLP}TRACES_ENDPOINT",)),
