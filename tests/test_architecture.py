@@ -56,7 +56,10 @@ ORDER = (
 
 # Folders of parts that can each be taken out; what their parts share stands beside them and is named here.
 SIBLINGS = ("sources", "processors", "exporters")
-SHARED = {"sources.capture": "what all sources make a record from: messages, exceptions, code locations"}
+SHARED = {
+    "sources.capture": "what all sources make a record from: messages, exceptions, code locations",
+    "sources.printed": "what sources print in the place of the interpreter",
+}
 
 # `module.name` of what lives at module level and is an object, with the reason why it is no state.
 ALLOWED_GLOBALS = {

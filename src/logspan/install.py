@@ -73,7 +73,8 @@ def install(pipeline: Pipeline, settings: Settings, *, exporters: Exporters | No
     ROUTING.install(pipeline.logger_provider)
     handle.add_undo(lambda: ROUTING.uninstall(pipeline.logger_provider))
     handle.add_undo(lambda: sources.release(handle))
-    sources.retain(handle, Wishes.of(settings, console=writes_console(settings, exporters)))
+    redact = None if pipeline.redactor is None else pipeline.redactor.text
+    sources.retain(handle, Wishes.of(settings, console=writes_console(settings, exporters), redact=redact))
     if settings.signals:
         process_signals().retain(handle)
         handle.add_undo(lambda: process_signals().release(handle))

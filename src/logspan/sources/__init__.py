@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from logspan.context import ROUTING
 from logspan.errors import MissingExtraError
+from logspan.sources.printed import Redact
 
 if TYPE_CHECKING:
     from logspan.settings import Settings
@@ -44,7 +46,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What one installed pipeline wants of the sources. `level` is a number of `logging`."""
+    """What one installed pipeline wants of the sources.
+
+    `level` is a number of `logging`; `redact` is for what the interpreter prints, None where nothing is redacted.
+    """
 
     names: frozenset[str]
     stdlib: bool
@@ -52,9 +57,10 @@ class Wishes:
     console: bool
     code_location: bool
     level: int
+    redact: Redact | None = None
 
     @classmethod
-    def of(cls, settings: Settings, *, console: bool) -> Self:
+    def of(cls, settings: Settings, *, console: bool, redact: Redact | None = None) -> Self:
         """Those of the settings; `console`: whether the pipeline writes to the console itself."""
         from logspan.sources.capture import level_number
 
@@ -73,6 +79,7 @@ class Wishes:
             console=console,
             code_location=settings.enrich.code_location,
             level=level_number(settings.level),
+            redact=redact,
         )
 
 
@@ -175,12 +182,17 @@ class ProcessSources:
     def _make_warnings(self) -> Source:
         from logspan.sources.warnings import WarningsSource
 
-        return WarningsSource(ROUTING)
+        return WarningsSource(ROUTING, self._redaction)
 
     def _make_uncaught(self) -> Source:
         from logspan.sources.uncaught import UncaughtSource
 
-        return UncaughtSource(ROUTING)
+        return UncaughtSource(ROUTING, self._redaction)
+
+    def _redaction(self) -> Redact | None:
+        """What redacts a text as each of the pipelines wants it; None where none does."""
+        wanted = [wishes.redact for wishes in self._wishes.values() if wishes.redact is not None]
+        return (lambda text: functools.reduce(lambda so_far, redact: redact(so_far), wanted, text)) if wanted else None
 
     def _captures(self, logger: logging.Logger) -> bool:
         adoption: Any = self._installed.get("logging")

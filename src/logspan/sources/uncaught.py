@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from opentelemetry._logs import LoggerProvider, NoOpLogger
 from logspan.context import inside_pipeline
 from logspan.record import Record, severity
 from logspan.sources.capture import exception_of
+from logspan.sources.printed import Redaction, print_redacted
 from logspan.values import safe_str
 
 SCOPE = "logspan.uncaught"
@@ -25,20 +27,24 @@ _NO_ERRORS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 class UncaughtSource:
     """Stands in for `sys.excepthook`, `threading.excepthook` and `sys.unraisablehook`; calls the earlier ones next.
 
+    The interpreter's own would print a traceback: with redaction that is printed here instead, without secrets.
     `KeyboardInterrupt` and `SystemExit` are how programs end, not errors. What ends the process or a thread is FATAL,
     what the interpreter goes on after (an exception in `__del__`) is ERROR.
     """
 
-    def __init__(self, provider: LoggerProvider) -> None:
+    def __init__(self, provider: LoggerProvider, redaction: Redaction = lambda: None) -> None:
         self._provider = provider
+        self._redaction = redaction
         self._hooks: list[_Hook] = []
 
     def install(self) -> None:
         """Take the place of the three hooks."""
         self._hooks = [
-            _Hook(sys, "excepthook", self._excepthook),
-            _Hook(threading, "excepthook", self._thread),
-            _Hook(sys, "unraisablehook", self._unraisable),
+            _Hook(sys, "excepthook", self._excepthook, _Printed(self._redaction, sys.__excepthook__, _uncaught)),
+            _Hook(
+                threading, "excepthook", self._thread, _Printed(self._redaction, threading.__excepthook__, _in_thread)
+            ),
+            _Hook(sys, "unraisablehook", self._unraisable, _Printed(self._redaction, sys.__unraisablehook__, _ignored)),
         ]
 
     def reassert(self) -> None:
@@ -78,13 +84,47 @@ class UncaughtSource:
         logger.emit(Record(scope, number, text, body, attributes | exception_of(exc_info)))
 
 
-class _Hook:
-    """One process-wide hook: records, then calls what stood there before."""
+class _Printed:
+    """What one of the interpreter's own hooks prints, redacted; `text` makes it from the hook's arguments."""
 
-    def __init__(self, owner: Any, name: str, record: Callable[..., None]) -> None:
+    def __init__(self, redaction: Redaction, own: Callable[..., object], text: Callable[..., str]) -> None:
+        self._redaction = redaction
+        self._own = own
+        self._text = text
+
+    def __call__(self, hook: Callable[..., object], args: tuple[Any, ...]) -> bool:
+        """Print in the place of `hook`; False where it is not the interpreter's own, or nobody wants redaction."""
+        redact = self._redaction() if hook is self._own else None
+        if redact is None:
+            return False
+        kind = args[0] if len(args) > 1 else args[0].exc_type
+        if not issubclass(kind, SystemExit):
+            print_redacted(lambda: self._text(*args), redact, f"Uncaught {kind.__name__}")
+        return not issubclass(kind, SystemExit)
+
+
+def _uncaught(kind: type[BaseException], value: BaseException | None, trace: Any) -> str:
+    return "".join(traceback.format_exception(kind, value, trace))
+
+
+def _in_thread(args: threading.ExceptHookArgs) -> str:
+    name = args.thread.name if args.thread is not None else threading.get_ident()
+    return f"Exception in thread {name}:\n{_uncaught(args.exc_type, args.exc_value, args.exc_traceback)}"
+
+
+def _ignored(args: Any) -> str:
+    where = f"{args.err_msg or 'Exception ignored in'}: {_described(args.object)}"
+    return f"{where}\n{_uncaught(args.exc_type, args.exc_value, args.exc_traceback)}"
+
+
+class _Hook:
+    """One process-wide hook: records, then has what stood there before print, or prints in its place."""
+
+    def __init__(self, owner: Any, name: str, record: Callable[..., None], printed: _Printed) -> None:
         self._owner = owner
         self._name = name
         self._record: Callable[..., None] | None = record
+        self._printed = printed
         self._previous = getattr(owner, name)
         self._function = self._call  # one object, so that it can be recognised
         setattr(owner, name, self._function)
@@ -101,7 +141,8 @@ class _Hook:
                 self._record(*args)
         except Exception:  # a failure of ours: the earlier hook has the exception all the same
             pass
-        self._previous(*args)
+        if self._record is None or not self._printed(self._previous, args):
+            self._previous(*args)
 
 
 def _described(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import warnings
 from contextvars import ContextVar
@@ -11,6 +12,7 @@ from opentelemetry._logs import LoggerProvider, NoOpLogger
 
 from logspan.context import inside_pipeline
 from logspan.record import Record, severity
+from logspan.sources.printed import Redaction, print_redacted
 from logspan.values import safe_str
 
 SCOPE = "py.warnings"
@@ -20,11 +22,13 @@ _showing: ContextVar[bool] = ContextVar("logspan.warnings.showing", default=Fals
 class WarningsSource:
     """Stands in for `warnings.showwarning`. What stood there before is still called.
 
-    The interpreter's own, which prints to standard error, is not called while our console is on.
+    The interpreter's own, which prints to standard error, is not called while our console is on; with redaction what
+    it would print is printed here instead, without secrets.
     """
 
-    def __init__(self, provider: LoggerProvider) -> None:
+    def __init__(self, provider: LoggerProvider, redaction: Redaction = lambda: None) -> None:
         self._provider = provider
+        self._redaction = redaction
         self._console = False
         self._previous: Any = None
         self._show = self._showwarning  # one object, so that it can be recognised
@@ -64,8 +68,14 @@ class WarningsSource:
         line: str | None = None,
     ) -> None:
         recorded = file is None and self._record(message, category, filename, lineno)
-        if recorded and self._console and _is_of(self._previous, "warnings", "_py_warnings"):
-            return
+        if recorded and _is_of(self._previous, "warnings", "_py_warnings"):
+            redact = self._redaction()
+            if self._console:
+                return
+            if redact is not None:
+                shown = functools.partial(warnings.formatwarning, message, category, filename, lineno, line)
+                print_redacted(shown, redact, f"{filename}:{lineno}: {category.__name__}")
+                return
         token = _showing.set(recorded)
         try:
             self._previous(message, category, filename, lineno, file, line)
