@@ -45,6 +45,7 @@ ORDER = (
     "pipeline",
     "assemble",
     "providers",
+    "wakeup",
     "signals",
     "install",
     "fastapi",

@@ -8,6 +8,7 @@ first, put the default back and raise the signal again. SIGINT's default raises 
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -18,12 +19,15 @@ from types import FrameType
 from typing import Protocol
 
 from logspan.notices import Notices
+from logspan.wakeup import WakeUp
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _INIT = 1
 """The first process of a container: the kernel ignores a signal that it has no handler for, and so it goes on."""
 HURRY = 1.0
 """Seconds that are left for delivery after a second signal, at most."""
+_RECENTLY = 1.0
+"""Seconds for which a signal that has run may be the one that `WakeUp` has heard of."""
 
 
 class Patience:
@@ -102,6 +106,7 @@ class ProcessSignals:
     def __init__(self) -> None:
         self._endings: tuple[Ending, ...] = ()
         self._hooks: dict[int, _Hook] = {}
+        self._wake_up = WakeUp(self._still_waits, lambda number: self._hooks[number].repeat())
         self._begin()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._begin)
@@ -112,6 +117,7 @@ class ProcessSignals:
         self._pending: list[_Hook] = []
         for ending in self._endings:
             ending.patience.begin()
+        self._wake_up.start_in_child()
 
     def retain(self, ending: Ending) -> None:
         """Deliver what `ending` has when a signal comes. Off the main thread nothing can be installed, and is not."""
@@ -119,14 +125,21 @@ class ProcessSignals:
         for number in SIGNALS:
             if number not in self._hooks and _is_main() and _is_ours_to_take(number, signal.getsignal(number)):
                 self._hooks[number] = _Hook(number, self._struck)
+        if self._hooks:
+            self._wake_up.start()
 
     def release(self, ending: Ending) -> None:
         """Forget one; with the last one go the handlers, each put back as it was if it is still ours."""
         self._endings = tuple(other for other in self._endings if other is not ending)
         if not self._endings:
+            self._wake_up.stop()
             for hook in self._hooks.values():
                 hook.undo()
             self._hooks = {}
+
+    def _still_waits(self, number: int, since: float) -> bool:
+        hook = self._hooks.get(number)
+        return hook is not None and not self._draining and hook.is_ours and hook.ran < since - _RECENTLY
 
     @contextmanager
     def draining(self) -> Iterator[None]:
@@ -210,11 +223,26 @@ class _Hook:
         self._struck = struck
         self.previous = signal.getsignal(number)
         self.function = self._handle  # one object, so that it can be recognised
+        self.ran = -math.inf
+        """When the signal was last handled (`time.monotonic`)."""
+        self._is_repeated = False
         signal.signal(number, self.function)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del number
-        self._struck(self, frame)
+        is_repeated, self._is_repeated = self._is_repeated, False
+        before, self.ran = self.ran, time.monotonic()
+        if not (is_repeated and self.ran - before < _RECENTLY):  # the one that was repeated has just been handled
+            self._struck(self, frame)
+
+    def repeat(self) -> None:
+        """The signal is about to be sent again, as it seems to be unheeded."""
+        self._is_repeated = True
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether our handler still stands there."""
+        return signal.getsignal(self._number) is self.function
 
     def pass_on(self, frame: FrameType | None) -> None:
         """Do what would have happened without us."""
@@ -226,7 +254,7 @@ class _Hook:
 
     def undo(self) -> None:
         """Put back the earlier handler, if ours still stands there and this is the thread that may."""
-        if _is_main() and signal.getsignal(self._number) is self.function:
+        if _is_main() and self.is_ours:
             signal.signal(self._number, self.previous)
 
 

@@ -273,6 +273,32 @@ def test_spans_share_the_deadline(tmp_path: Path) -> None:
         assert received(sink)[counts.pid] == {"in a span": 1}
 
 
+def test_a_signal_that_does_not_reach_the_main_thread(tmp_path: Path) -> None:
+    """Fault 1: it waits without a time-out, and CPython would look at the signal only after that: it ends all the same.
+
+    The signal goes to another thread, which is what the instant before a wait comes to: noted, and nobody is woken.
+    """
+    text = """
+        configure()
+        for number in range(100):
+            logger.info("%d", number)
+        waits = threading.Lock()
+        waits.acquire()
+        def strike():
+            ready()
+            time.sleep(0.2)
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        threading.Thread(target=strike, daemon=True).start()
+        waits.acquire()
+    """
+    with OtlpSink() as sink, program(text, sink, tmp_path) as running:
+        running.wait_ready()
+        assert running.ended() == TERMINATED, running.err
+        counts = ledger(tmp_path)
+        assert counts.emitted == counts.delivered == 100
+        assert running.said == []
+
+
 def test_what_is_ignored_stays_ignored(tmp_path: Path) -> None:
     """R3.2: an ignored signal stays so, and off the main thread nothing is installed; uninstrumenting puts back."""
     text = """
