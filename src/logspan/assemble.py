@@ -17,6 +17,7 @@ from logspan.delivery.intake import Intake
 from logspan.delivery.outlet import Outlet, OutletConfig
 from logspan.delivery.retry import BreakerPolicy, RetryPolicy
 from logspan.delivery.sending_queue import SendingQueueConfig
+from logspan.delivery.spooled_queue import SpoolPolicy
 from logspan.delivery.worker import DeliveryWorker, Pace, Processor
 from logspan.errors import SettingsError
 from logspan.ledger import Ledger
@@ -167,7 +168,17 @@ def _outlet(settings: Settings) -> OutletConfig:
         retry=RetryPolicy(**settings.retry_on_failure.model_dump()),
         breaker=BreakerPolicy(**settings.circuit_breaker.model_dump()),
         stall_timeout=settings.stall_timeout,
-        spool_mode=settings.file_storage.mode,
+        spool=_spool_policy(settings),
+    )
+
+
+def _spool_policy(settings: Settings) -> SpoolPolicy:
+    storage = settings.file_storage
+    return SpoolPolicy(
+        storage.mode,
+        gather=min(settings.sending_queue.schedule_delay, storage.fsync),
+        max_age=storage.max_age,
+        stall_timeout=settings.stall_timeout,
     )
 
 

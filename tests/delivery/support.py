@@ -13,7 +13,8 @@ from logspan.delivery.account import Account
 from logspan.delivery.outlet import Outlet, OutletConfig
 from logspan.delivery.retry import BreakerPolicy, RetryPolicy
 from logspan.delivery.sending_queue import SendingQueueConfig
-from logspan.delivery.spooled_queue import Mode
+from logspan.delivery.spooled_queue import SpoolPolicy
+from logspan.delivery.transit import Mode
 from logspan.ledger import ExporterLedger
 from logspan.notices import Notices
 from logspan.spool import Spool
@@ -34,11 +35,19 @@ class Kit:
         breaker: BreakerPolicy = NEVER_OPEN,
         spool: Spool | None = None,
         mode: Mode = "overflow",
+        stall_timeout: float = 60.0,
+        policy: dict[str, Any] | None = None,
         **queue: Any,
     ) -> None:
         self.ledger = ExporterLedger()
         self.clock = clock or SystemClock()
-        config = OutletConfig(SendingQueueConfig(**{"schedule_delay": 0.01, **queue}), retry, breaker, spool_mode=mode)
+        config = OutletConfig(
+            SendingQueueConfig(**{"schedule_delay": 0.01, **queue}),
+            retry,
+            breaker,
+            stall_timeout,
+            SpoolPolicy(mode, **{"gather": 0.01, "stall_timeout": stall_timeout, **(policy or {})}),
+        )
         self.outlet = Outlet(exporter, Account("test", self.ledger, Notices(lambda: None)), config, self.clock, spool)
         self._numbers = itertools.count()
 
@@ -55,5 +64,7 @@ class Kit:
         """What a shutdown does."""
         deadline = self.clock.monotonic() + seconds
         self.outlet.finish(deadline)
+        self.outlet.wait(deadline)
+        self.outlet.give_up()
         self.outlet.close(deadline)
         self.outlet.join(deadline)

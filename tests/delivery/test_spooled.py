@@ -7,14 +7,18 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from logspan.delivery.spooled_queue import Mode
+from logspan.delivery.retry import RetryPolicy
+from logspan.delivery.transit import Mode
 from logspan.outcome import Rejected, Retryable
-from logspan.spool import Spool, SpoolConfig
+from logspan.spool import Frame, NotStored, Spool, SpoolConfig, Stored, survey
 from logspan.testing import InMemoryExporter, OtlpSink
 from tests.core.conftest import Build
 from tests.core.support import bodies, log
@@ -45,8 +49,6 @@ def spools(tmp_path: Path) -> Spools:
 
 def until(probe: Any) -> None:
     """Wait for another thread."""
-    import time
-
     deadline = time.monotonic() + 20
     while not probe():
         assert time.monotonic() < deadline
@@ -222,3 +224,253 @@ def test_a_forked_child_leaves_its_parents_spool_alone(build: Build, tmp_path: P
     memory.release()
     assert pipeline.flush(20)
     assert bodies(memory.records())[:20] == list(range(20))
+
+
+# ---------------------------------------------------------------------------------- an outage that takes long
+
+BRIEF = RetryPolicy(initial_interval=0.01, max_interval=0.02, max_elapsed_time=0.03, randomization_factor=0.0)
+
+
+@pytest.mark.parametrize("mode", ["overflow", "always"])
+def test_an_outage_longer_than_max_elapsed_time_loses_nothing(spools: Spools, mode: Mode) -> None:
+    """With a spool no batch is given up for its age, be it on disk or still in memory (fault 6)."""
+    memory = InMemoryExporter([Retryable("down")] * 20)
+    kit = spools.kit(memory, mode=mode, retry=BRIEF, max_export_batch_size=5)
+    kit.put(20)
+    assert memory.wait_for(20, 30)
+    assert kit.drain()
+    assert bodies(memory.records()) == list(range(20))
+    assert kit.ledger.snapshot().lost == 0
+    kit.close()
+    assert balanced(kit)
+
+
+def test_a_batch_is_given_up_for_its_age_when_the_user_has_asked_for_it(spools: Spools) -> None:
+    """`max_age`: what an earlier process has stored too long ago is counted as expired, and never sent."""
+    kit = spools.kit(InMemoryExporter([Retryable("down")] * 1_000))
+    kit.put(10)
+    kit.close(0.1)
+    assert kit.ledger.snapshot().spooled == 10
+    memory = InMemoryExporter()
+    kit = spools.kit(memory, policy={"max_age": 1e-9})
+    until(lambda: kit.ledger.snapshot().dropped == {"spool_expired": 10})
+    kit.put(3)
+    assert kit.drain()
+    assert bodies(memory.records()) == [0, 1, 2]
+    assert (kit.ledger.snapshot().adopted, kit.ledger.snapshot().spooled) == (10, 0)
+    kit.close()
+    assert balanced(kit)
+
+
+def test_a_batch_grows_too_old_while_it_is_tried(spools: Spools) -> None:
+    """`max_age` again, for a batch in hand: after `max_elapsed_time` it is given up, as it would be without a spool."""
+    kit = spools.kit(InMemoryExporter([Retryable("down")] * 1_000), "always", retry=BRIEF, policy={"max_age": 0.05})
+    kit.put(10)
+    until(lambda: kit.ledger.snapshot().dropped == {"spool_expired": 10})
+    kit.close(0.1)
+    assert balanced(kit)
+
+
+# ---------------------------------------------------------------------------------- a disk that hangs (D state, NFS)
+
+
+class HangingSpool(Spool):
+    """Hangs in the call that `at` names, as on a disk that does not answer any more, until `disk` is set."""
+
+    def __init__(self, directory: Path, at: str) -> None:
+        super().__init__("test", SpoolConfig(directory, fsync=0.001))
+        self.disk, self.reached = threading.Event(), threading.Event()
+        self.at = at
+
+    def _hang(self, at: str) -> None:
+        if at == self.at and not self.disk.is_set():
+            self.reached.set()
+            self.disk.wait(50)
+
+    def append(self, payload: bytes, records: int) -> Stored | NotStored:
+        self._hang("append")
+        return super().append(payload, records)
+
+    def peek(self) -> Frame | None:
+        self._hang("peek")
+        return super().peek()
+
+    def ack(self) -> None:
+        self._hang("ack")
+        super().ack()
+
+    def sync(self, now: float | None = None) -> bool:
+        if self:
+            self._hang("sync")
+        return super().sync(now)
+
+
+@pytest.fixture
+def hanging(tmp_path: Path) -> Iterator[Callable[[str], HangingSpool]]:
+    """Makes one; the disk answers at the end of the test."""
+    made: list[HangingSpool] = []
+
+    def make(at: str) -> HangingSpool:
+        made.append(HangingSpool(tmp_path / "spool", at))
+        return made[-1]
+
+    yield make
+    for spool in made:
+        spool.disk.set()
+
+
+@pytest.mark.parametrize("at", ["append", "peek", "ack", "sync"])
+def test_a_disk_that_hangs_holds_up_nobody(hanging: Callable[[str], HangingSpool], at: str) -> None:
+    """Callers put, the watchdog looks, the end comes in time: nobody waits for it, and every record is counted."""
+    spool = hanging(at)
+    memory = InMemoryExporter()
+    kit = Kit(memory, spool=spool, mode="always", policy={"gather": 0.0})
+    kit.put(10)
+    assert spool.reached.wait(20)
+    started = time.monotonic()
+    kit.put(1_000)
+    kit.outlet.revive()
+    assert kit.outlet.trouble is None
+    kit.close(0.2)
+    assert time.monotonic() - started < 10
+    snapshot = kit.ledger.snapshot()
+    assert snapshot.balanced
+    assert snapshot.in_flight == 0
+    assert snapshot.delivered == len(memory.records())
+    assert snapshot.delivered + snapshot.spooled + sum(snapshot.dropped.values()) == 1_010
+    assert set(snapshot.dropped) == {"shutdown_timeout"}
+    spool.disk.set()  # the thread that was left there comes back
+    kit.outlet.join(kit.clock.monotonic() + 20)
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("logspan-spool")])
+    after = kit.ledger.snapshot()
+    assert (after.balanced, after.delivered, after.dropped) == (True, snapshot.delivered, snapshot.dropped)
+
+
+@pytest.mark.parametrize("at", ["append", "peek", "ack", "sync"])
+def test_a_disk_that_hangs_for_long_is_passed_by(hanging: Callable[[str], HangingSpool], at: str) -> None:
+    """After `stall_timeout` memory goes straight to the peer, health tells, and the disk is used again later."""
+    spool = hanging(at)
+    memory = InMemoryExporter()
+    kit = Kit(memory, spool=spool, mode="always", stall_timeout=0.2, policy={"gather": 0.0})
+    kit.put(10)
+    assert spool.reached.wait(20)
+    kit.put(500)
+    assert memory.wait_for(500, 30)
+    assert kit.outlet.trouble == "the disk of the spool does not answer"
+    spool.disk.set()
+    kit.put(10)
+    assert kit.drain()
+    assert sorted(bodies(memory.records())) == list(range(520))
+    until(lambda: kit.outlet.trouble is None)
+    kit.close()
+    assert kit.ledger.snapshot().delivered == 520
+    assert balanced(kit)
+
+
+def test_the_watchdog_does_not_wait_for_the_disk(hanging: Callable[[str], HangingSpool]) -> None:
+    """An exporter hangs with a batch of the spool, and the disk hangs too: its thread is replaced all the same."""
+    spool = hanging("sync")
+    memory = InMemoryExporter()
+    memory.hold()
+    kit = Kit(memory, spool=spool, mode="always", stall_timeout=0.3, policy={"gather": 0.0, "stall_timeout": 60.0})
+    spool.disk.set()
+    kit.put(5)
+    assert memory.wait_for_attempts(1, 20)
+    spool.disk.clear()
+    kit.put(5)
+    assert spool.reached.wait(20)
+    time.sleep(0.3)
+    started = time.monotonic()
+    kit.outlet.revive()
+    assert time.monotonic() - started < 5
+    assert kit.ledger.snapshot().dropped == {"exporter_stuck": 5}
+    memory.release()
+    kit.close(0.1)
+    assert balanced(kit)
+
+
+# ---------------------------------------------------------------------------------- order, and the size of batches
+
+
+def test_what_is_in_flight_at_the_end_is_older_than_what_is_spooled(spools: Spools) -> None:
+    """A batch is being tried, newer ones are on disk, the process ends: the next one sends them in their order."""
+    first = InMemoryExporter()
+    first.hold()
+    kit = spools.kit(first, queue_size=40, max_export_batch_size=10)
+    kit.put(10)
+    assert first.wait_for_attempts(1, 20)
+    for _ in range(5):
+        kit.put(20)
+        until(lambda: kit.ledger.snapshot().in_flight < 30)
+    assert kit.ledger.snapshot().spooled >= 80
+    kit.close(0.1)
+    assert kit.ledger.snapshot().spooled == 110
+    second = InMemoryExporter()
+    kit = spools.kit(second)
+    assert second.wait_for(110, 20)
+    assert bodies(second.records()) == list(range(110))
+    kit.close()
+    assert balanced(kit)
+
+
+def test_what_comes_while_the_spool_is_read_goes_to_disk_in_whole_batches(spools: Spools) -> None:
+    """A record at a time, behind a spool: in frames of one record it would be read more slowly than it is written."""
+    memory = InMemoryExporter()
+    memory.hold()
+    kit = spools.kit(memory, queue_size=100, max_export_batch_size=10)
+    kit.put(60)
+    until(lambda: kit.ledger.snapshot().spooled > 0)
+    for _ in range(200):
+        kit.put(1)
+        until(lambda: kit.ledger.snapshot().in_flight < 60)
+    memory.release()
+    assert kit.drain()
+    assert bodies(memory.records()) == list(range(260))
+    assert len(memory.batches()) <= 40
+    kit.close()
+    assert balanced(kit)
+
+
+def test_mode_always_gathers_records_for_a_moment(spools: Spools) -> None:
+    """A hundred records, one after the other, are a few batches on disk; a flush does not wait for more."""
+    memory = InMemoryExporter()
+    kit = spools.kit(memory, mode="always", policy={"gather": 30.0})
+    for _ in range(100):
+        kit.put(1)
+    assert kit.drain(20)
+    assert len(memory.batches()) <= 3
+    kit.close()
+    assert balanced(kit)
+
+
+def test_a_disk_that_refuses_does_not_slow_mode_always_down(spools: Spools) -> None:
+    """While it rests after a refusal, memory goes straight to the peer, and not a batch a second."""
+    spools.directory.write_text("a file where the directory should be")
+    memory = InMemoryExporter()
+    kit = spools.kit(memory, mode="always", max_export_batch_size=100)
+    started = time.monotonic()
+    kit.put(20_000)
+    assert kit.drain(60)
+    assert time.monotonic() - started < 20  # 200 batches
+    assert bodies(memory.records()) == list(range(20_000))
+    assert kit.ledger.snapshot().spool_errors["spool_write_error"] < 20
+    kit.close()
+    assert balanced(kit)
+
+
+def test_a_batch_whose_segment_was_dropped_is_counted_at_the_end(spools: Spools) -> None:
+    """In hand when the limit took its segment, it is in memory only: at the end it is a loss, and not spooled."""
+    memory = InMemoryExporter()
+    memory.hold()
+    kit = spools.kit(memory, mode="always", max_size=1 << 16, queue_size=1_000, max_export_batch_size=50)
+    kit.put(50)
+    assert memory.wait_for_attempts(1, 20)
+    for _ in range(100):
+        kit.put(50)
+        until(lambda: kit.ledger.snapshot().in_flight < 600)
+    kit.close(0.1)
+    on_disk = sum(owner.records for owner in survey(spools.directory))
+    snapshot = kit.ledger.snapshot()
+    assert (snapshot.spooled, snapshot.in_flight) == (on_disk, 0)
+    assert snapshot.spooled + sum(snapshot.dropped.values()) == 5_050
+    assert balanced(kit)

@@ -316,3 +316,38 @@ def test_age_is_that_of_the_oldest_frame(tmp_path: Path) -> None:
         assert status.oldest is not None
         assert 0 <= status.oldest < 30
     assert Frame(b"", 0, 0, time.time_ns() + 10**12).age == 0
+
+
+def test_what_is_put_in_front_is_read_first(tmp_path: Path) -> None:
+    """A batch that was in hand is older than all that was appended: here, and for who adopts it."""
+    with spool(tmp_path) as it:
+        assert isinstance(it.put_in_front(payload(0), 1), Stored)  # nothing is there yet: as `append`
+        fill(it, range(3, 6))
+        assert it.peek() is not None
+        it.ack()
+        assert isinstance(it.put_in_front(payload(2), 1), Stored)
+        frame = it.peek()
+        assert frame is not None
+        assert number_of(frame.payload) == 2
+        assert not frame.adopted
+        assert isinstance(it.put_in_front(payload(1), 1), Stored)
+        assert it.backlog.frames == 5
+        assert size_on_disk(tmp_path) == it.backlog.size
+    with spool(tmp_path) as it:
+        assert it.adopt().frames == 5
+        assert drain(it) == [1, 2, 3, 4, 5]
+
+
+def test_what_is_put_in_front_keeps_to_the_limit(tmp_path: Path) -> None:
+    """With `drop` newest it is refused, with `drop` oldest what is oldest on disk gives way to it."""
+    with spool(tmp_path / "newest", max_size=3000, drop="newest") as it:
+        while isinstance(it.append(payload(1), 1), Stored):
+            pass
+        assert it.put_in_front(payload(0), 1) == NotStored("spool_full", "100 bytes do not fit into 3000")
+    with spool(tmp_path / "oldest", max_size=3000) as it:
+        fill(it, range(1, 40))
+        before = lost(it.take_losses())["spool_full"][0]
+        assert isinstance(it.put_in_front(payload(0), 1), Stored)
+        assert size_on_disk(tmp_path / "oldest") <= 3000
+        gone = before + lost(it.take_losses()).get("spool_full", (0, 0))[0]
+        assert drain(it) == [0, *range(1 + gone, 40)]

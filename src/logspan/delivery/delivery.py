@@ -49,6 +49,10 @@ class Delivery:
         for outlet in self.outlets:
             outlet.finish(deadline)
         for outlet in self.outlets:
+            outlet.wait(deadline)
+        for outlet in self.outlets:
+            outlet.give_up()
+        for outlet in self.outlets:
             outlet.close(deadline)
         last = max(deadline, self.clock.monotonic() + _GRACE)
         for outlet in self.outlets:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -16,7 +16,8 @@ from logspan.delivery.attempt import attempt
 from logspan.delivery.batch import Batch
 from logspan.delivery.retry import BreakerPolicy, CircuitBreaker, Retry, RetryPolicy, honoured
 from logspan.delivery.sending_queue import SendingQueue, SendingQueueConfig
-from logspan.delivery.spooled_queue import Mode, SpooledQueue
+from logspan.delivery.spooled_queue import SpooledQueue, SpoolPolicy
+from logspan.delivery.spooler import EXPIRED
 from logspan.delivery.thread import WorkerThread
 from logspan.outcome import DeliveringExporter, Retryable
 from logspan.spool import Spool
@@ -33,7 +34,7 @@ class OutletConfig:
     retry: RetryPolicy
     breaker: BreakerPolicy
     stall_timeout: float = 60.0
-    spool_mode: Mode = "overflow"
+    spool: SpoolPolicy = field(default_factory=SpoolPolicy)
 
 
 class Outlet:
@@ -73,7 +74,7 @@ class Outlet:
         memory.when_full = self._work.ring
         if self._spool is None:
             return memory
-        return SpooledQueue(memory, self._spool, self._config.spool_mode, self.account, self._work.ring, self._clock)
+        return SpooledQueue(memory, self._spool, self._config.spool, self.account, self._work.ring, self._clock)
 
     # ------------------------------------------------------------------------------ called by others
 
@@ -93,6 +94,7 @@ class Outlet:
         A batch that waits for its next attempt is tried at once, unless the peer itself has named a later time.
         """
         self._hurry_to = self._queue.position
+        self._queue.hurry()
         self._ring()
         return self._hurry_to
 
@@ -103,13 +105,21 @@ class Outlet:
     def finish(self, deadline: float) -> None:
         """Nothing more will be put: send what is there, until `deadline` (monotonic seconds), and end. No waiting."""
         self._deadline = deadline
-        self._queue.finish()
+        self._queue.finish(deadline)
+        self._ring()
+
+    def wait(self, deadline: float) -> bool:
+        """Wait until all is settled; False when `deadline` came first."""
+        return self.wait_for(self._queue.position, deadline)
+
+    def give_up(self) -> None:
+        """Send no more: what is not settled begins to go to the spool, if there is one. No waiting."""
+        self._deadline = self._clock.monotonic()
+        self._queue.give_up()
         self._ring()
 
     def close(self, deadline: float) -> None:
-        """Wait until all is settled; what is left at `deadline` is given up, counted as `shutdown_timeout`."""
-        self.wait_for(self._queue.position, deadline)
-        self._deadline = min(deadline, self._clock.monotonic())
+        """After `give_up`: what is on no disk at `deadline` is counted as `shutdown_timeout`."""
         left = self._queue.abandon(deadline)
         if left:
             self.account.dropped("shutdown_timeout", left)
@@ -136,7 +146,7 @@ class Outlet:
     @property
     def trouble(self) -> str | None:
         """What the last attempt failed on, or what the spool's file system said; None when all is well."""
-        return self.account.trouble or (self._spool.trouble if self._spool is not None else None)
+        return self.account.trouble or self._queue.trouble
 
     @property
     def alive(self) -> bool:
@@ -151,6 +161,9 @@ class Outlet:
             self.account.ledger.restarts.one()
             self.account.say("revived", f"the worker {trouble}: a new one goes on")
             self._thread.start()
+        if self._queue.revive():
+            self.account.ledger.restarts.one()
+            self.account.say("spool revived", "the spool's worker died: a new one goes on")
 
     # ------------------------------------------------------------------------------ the outlet's own thread
 
@@ -204,7 +217,7 @@ class Outlet:
                 return
             self._breaker.failed()
             self.account.failed(f"{outcome.reason} (circuit open)" if self._breaker.open else outcome.reason)
-            delay = retry.next_delay(outcome.retry_after, self._deadline)
+            delay = retry.next_delay(outcome.retry_after, self._deadline, endless=self._queue.keeps(batch))
             if delay is None:
                 self._give_up(batch, outcome.reason)
                 return
@@ -224,7 +237,7 @@ class Outlet:
 
     def _give_up(self, batch: Batch, reason: str) -> None:
         if self._deadline is None:
-            self._claim(batch, "retry_exhausted", reason)
+            self._claim(batch, EXPIRED if batch.spooled else "retry_exhausted", reason)
         elif self._spool is None:
             self._claim(batch, "shutdown_timeout", reason)
         while not batch.is_settled():  # the end of the shutdown takes it, and everything behind it, to the spool

@@ -33,11 +33,11 @@ class Retry:
         self._started = clock.monotonic()
         self._interval = policy.initial_interval
 
-    def next_delay(self, retry_after: float | None, deadline: float | None) -> float | None:
+    def next_delay(self, retry_after: float | None, deadline: float | None, *, endless: bool = False) -> float | None:
         """Seconds to wait before the next attempt, or None when there is to be none.
 
-        A peer's `retry_after` is a least delay. Once a shutdown has set a `deadline`, attempts come at a fifth of the
-        time that is left, for there will be no later.
+        A peer's `retry_after` is a least delay; with `endless`, `max_elapsed_time` does not count. Once a shutdown has
+        set a `deadline`, attempts come at a fifth of the time that is left, for there will be no later.
         """
         now = self._clock.monotonic()
         least = honoured(retry_after)
@@ -50,9 +50,8 @@ class Retry:
         delay = max(self._interval + random.uniform(-spread, spread), least)  # noqa: S311 - jitter
         self._interval = min(self._interval * policy.multiplier, policy.max_interval)
         elapsed = now + delay - self._started
-        if not policy.enabled or (policy.max_elapsed_time > 0 and elapsed > policy.max_elapsed_time):
-            return None
-        return delay
+        is_over = policy.max_elapsed_time > 0 and elapsed > policy.max_elapsed_time
+        return None if not policy.enabled or (is_over and not endless) else delay
 
 
 def honoured(retry_after: float | None) -> float:

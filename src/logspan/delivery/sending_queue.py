@@ -62,6 +62,15 @@ class SendingQueue:
         return len(self._records)
 
     @property
+    def trouble(self) -> str | None:
+        """What is the matter with it; memory has no trouble."""
+        return None
+
+    def revive(self) -> bool:
+        """Whether a thread of its own had died, and was replaced; it has none."""
+        return False
+
+    @property
     def full_batch(self) -> bool:
         """Whether there is enough for a batch of the full size."""
         return len(self._records) >= self._config.max_export_batch_size
@@ -137,9 +146,21 @@ class SendingQueue:
         self._weight -= sum(map(weight_of, records))
         return records
 
-    def finish(self) -> None:
+    def hurry(self) -> None:
+        """Somebody waits for all that was put so far: there is nothing to do for it here."""
+
+    def keeps(self, batch: Batch) -> bool:
+        """Whether a batch is tried for ever: it is not, or a peer that is away would fill the memory for ever."""
+        del batch
+        return False
+
+    def finish(self, deadline: float) -> None:
         """Nothing more will be put: whoever waits for room waits no longer."""
+        del deadline
         self.closed = True
+
+    def give_up(self) -> None:
+        """Nothing more will be sent; `abandon` says what that leaves."""
 
     def done(self, batch: Batch) -> None:
         """Say that a batch has been counted, for better or worse."""

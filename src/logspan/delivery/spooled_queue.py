@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
-from typing import Literal
+from dataclasses import dataclass
 
 from opentelemetry.sdk._logs import ReadableLogRecord
 
-from logspan.clock import Clock, Latch
-from logspan.context import mark_pipeline_thread
+from logspan.clock import Clock
 from logspan.delivery.account import Account
 from logspan.delivery.batch import Batch
 from logspan.delivery.sending_queue import SendingQueue
-from logspan.encoding import encode_logs_request
-from logspan.spool import Spool, Stored
-from logspan.spool.decoding import decode_logs_request
-from logspan.spool.results import FULL
+from logspan.delivery.spooler import Spooler
+from logspan.delivery.transit import Mode, Transit
+from logspan.spool import Spool
 
-Mode = Literal["overflow", "always"]
-
-ADOPT_EVERY = 60.0
-"""Seconds between two looks for spools whose owners have died."""
-
-_REST = 1.0
 _LEAST = 0.5
+"""Seconds that the disk has at the end, whatever the deadline."""
+_EARLY = 1.0
+"""Seconds before the deadline of a shutdown at which memory begins to go to disk, if the peer is slow."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolPolicy:
+    """How an outlet uses its spool; times are in seconds.
+
+    `gather`: how long a record waits at most, in mode `always`, to go to disk along with others. `max_age`: how old a
+    stored batch may get (None: as old as it likes). `stall_timeout`: how long the disk may hang until memory goes past
+    it.
+    """
+
+    mode: Mode = "overflow"
+    gather: float = 0.2
+    max_age: float | None = None
+    stall_timeout: float = 60.0
 
 
 class SpooledQueue:
@@ -32,44 +41,49 @@ class SpooledQueue:
 
     In mode `always` every record goes to disk first. In mode `overflow` they do once memory is half full, and from then
     on for as long as the spool holds anything, so that the order is kept: what is in the spool is always older than
-    what is in memory. A batch that the disk refuses waits in memory, between the two.
+    what is in memory. A batch that the disk refuses waits in memory, between the two. No method waits for the disk,
+    apart from `abandon`.
     """
 
     def __init__(
         self,
         memory: SendingQueue,
         spool: Spool,
-        mode: Mode,
+        policy: SpoolPolicy,
         account: Account,
         ready: Callable[[], None],
         clock: Clock,
     ) -> None:
         self._memory = memory
-        self._spool = spool
-        self._mode = mode
+        self._policy = policy
         self._account = account
-        self._ready = ready
         self._clock = clock
-        self._order = threading.RLock()
-        """Held while records move, so that nobody takes newer ones meanwhile; never by the delivery worker."""
-        self._unstored: list[ReadableLogRecord] = []
-        self._current: Batch | None = None
-        self._holds = False
-        self._over = False
-        self._adopt_at = clock.monotonic()
-        self._latch = Latch()
-        self._thread = threading.Thread(target=self._run, name=f"logspan-spool-{account.name}", daemon=True)
-        self._thread.start()
-
-    # ------------------------------------------------------------------------------ as of a SendingQueue
+        self._transit = Transit(memory, policy.mode)
+        self._hurry_to = 0
+        self._deadline: float | None = None
+        self._stored_by = 0.0
+        self._waiting_since: float | None = None
+        self._spooler = Spooler(
+            self._transit,
+            spool,
+            account,
+            clock,
+            is_time=self._is_time,
+            due_in=self._due_in,
+            ready=ready,
+            max_age=policy.max_age,
+            stall_timeout=policy.stall_timeout,
+        )
+        self._ready = ready
+        memory.when_full = self._make_room
 
     def __len__(self) -> int:
-        return 0 if self._over else len(self._memory) + self._holds
+        return len(self._transit)
 
     @property
     def full_batch(self) -> bool:
         """Whether there is something to send without waiting for more."""
-        return self._holds or self._memory.full_batch
+        return self._transit.has_batch
 
     @property
     def position(self) -> int:
@@ -81,12 +95,31 @@ class SpooledQueue:
         """How many of them are done with; those in the spool are not."""
         return self._memory.settled
 
+    @property
+    def trouble(self) -> str | None:
+        """What is the matter with the disk; None when nothing is."""
+        return self._spooler.trouble
+
     def put(self, records: Sequence[ReadableLogRecord]) -> int:
         """Take records in; how many had to go for want of room in memory."""
         gone = self._memory.put(records)
-        if self._wants_to_move():
-            self._latch.ring()
+        if self._needs_a_look():
+            self._spooler.wake()
         return gone
+
+    def _make_room(self) -> None:
+        self._ready()
+        self._spooler.wake()
+
+    def _needs_a_look(self) -> bool:
+        if self._policy.mode == "always":
+            return self._waiting_since is None or self._memory.full_batch
+        return self._is_time()
+
+    def hurry(self) -> None:
+        """Somebody waits for all that was put so far."""
+        self._hurry_to = self.position
+        self._spooler.wake()
 
     def wait_settled(self, position: int, deadline: float) -> bool:
         """Wait until all up to `position` is settled; False when `deadline` came first."""
@@ -96,152 +129,72 @@ class SpooledQueue:
         """Say that `number` records are done with."""
         self._memory.settle(number)
 
-    def finish(self) -> None:
-        """Nothing more will be put."""
-        self._memory.finish()
-
     def take_batch(self) -> Batch:
-        """The oldest records: of the spool, of what it refused, of memory. Empty when the disk has to rest."""
-        with self._order:
-            self._current = Batch([]) if self._over else self._oldest()
-            return self._current
+        """The oldest records: of the spool, of what it refused, of memory. Empty when it is the disk's turn."""
+        return self._transit.take(disk_hangs=self._spooler.hangs)
 
-    def _oldest(self) -> Batch:
-        while frame := self._spool.peek():
-            try:
-                records = decode_logs_request(frame.payload)
-            except Exception:  # its checksum is right, and yet it is none of ours
-                self._account.lost_in_spool("corrupt", frame.records)
-                self._acknowledge(frame.records, adopted=frame.adopted)
-                continue
-            if frame.redelivered:
-                self._account.ledger.replayed.add(len(records))
-            self._look()
-            return Batch(records, spooled=True, adopted=frame.adopted)
-        self._look()
-        if self._spool:  # it cannot be read now, and what is newer waits
-            return Batch([])
-        if self._unstored:
-            records, self._unstored = self._unstored, []
-            return Batch(records)
-        if self._mode == "always":  # the disk comes first
-            return Batch([])
-        return self._memory.take_batch()
+    def keeps(self, batch: Batch) -> bool:
+        """Whether a batch is tried for ever: with a spool none is given up for its age, unless `max_age` says so."""
+        return self._policy.max_age is None or not batch.is_older_than(self._policy.max_age)
 
     def done(self, batch: Batch) -> None:
         """A batch has been counted: it leaves the disk as well."""
-        if not batch.spooled:
-            self._memory.done(batch)
-            return
-        with self._order:
-            if not self._over:
-                self._acknowledge(len(batch), adopted=batch.adopted)
-                self._look()
+        self._transit.done(batch)
+        if batch.spooled:
+            self._spooler.wake()
 
-    def _acknowledge(self, records: int, *, adopted: bool) -> None:
-        self._spool.ack()
-        if not adopted:  # nobody here waits for an earlier process's records
-            self._memory.settle(records)
+    def revive(self) -> bool:
+        """Whether the spool's thread had died, and was replaced."""
+        return self._spooler.revive()
+
+    # ------------------------------------------------------------------------------ when memory goes to disk
+
+    def _is_time(self) -> bool:
+        if self._is_ending():
+            return len(self._memory) > 0
+        if self._policy.mode == "always":
+            is_due = self._due_in() <= 0
+            self._waiting_since = None if is_due else self._waiting_since
+            return is_due
+        return self._memory.half_full or (self._transit.holds and self._memory.full_batch)
+
+    def _is_ending(self) -> bool:
+        """Towards the end of a shutdown, or from its beginning when the peer is known to be away."""
+        if self._deadline is None:
+            return False
+        return self._account.trouble is not None or self._clock.monotonic() >= self._deadline - _EARLY
+
+    def _due_in(self) -> float:
+        """Seconds until it is time, as far as time alone decides: in mode `always`, and towards a deadline."""
+        if not len(self._memory):
+            self._waiting_since = None
+            return 1e9
+        now = self._clock.monotonic()
+        if self._policy.mode != "always":
+            return 1e9 if self._deadline is None else max(self._deadline - _EARLY - now, 0.0)
+        if self._memory.full_batch or self._memory.settled < self._hurry_to or self._deadline is not None:
+            return 0.0
+        if self._waiting_since is None:
+            self._waiting_since = now
+        return max(self._waiting_since + self._policy.gather - now, 0.0)
+
+    # ------------------------------------------------------------------------------ the end
+
+    def finish(self, deadline: float) -> None:
+        """Nothing more will be put; what is not sent until `deadline` (monotonic seconds) stays on disk."""
+        self._memory.finish(deadline)
+        self._deadline = deadline
+        self._spooler.wake()
+
+    def give_up(self) -> None:
+        """Begin to store what is not settled. Does not wait."""
+        self._stored_by = self._clock.monotonic() + _LEAST
+        self._spooler.end()
 
     def abandon(self, deadline: float) -> int:
-        """The end: put on disk what is not settled, until `deadline`; how many records are lost in spite of that."""
-        self._over = True
-        self._latch.ring()
-        patience = max(deadline - self._clock.monotonic(), _LEAST)
-        self._thread.join(patience)
-        if not self._order.acquire(timeout=patience):
-            return self._memory.abandon(deadline) + len(self._unstored)
-        try:
-            left = self._take_current() + self._unstored + self._memory.take_everything()
-            lost = sum(self._keep(left[first : first + 512]) for first in range(0, len(left), 512))
-            self._spool.close()
-            return lost
-        finally:
-            self._order.release()
+        """The end: wait until what was left is on disk, until `deadline`; how many records are lost in spite of that.
 
-    def _take_current(self) -> list[ReadableLogRecord]:
-        batch = self._current
-        if batch is None or not batch.settle() or batch.spooled:  # what is on disk already stays there
-            return []
-        return batch.records
-
-    def _keep(self, records: list[ReadableLogRecord]) -> int:
-        return 0 if self._store(records) else len(records)
-
-    # ------------------------------------------------------------------------------ the spool's own thread
-
-    def _run(self) -> None:
-        mark_pipeline_thread()
-        while not self._over:
-            try:
-                moved = self._move()
-                with self._order:
-                    self._adopt()
-                    self._spool.sync(self._clock.monotonic())
-            except BaseException as error:
-                self._account.say("spool", f"the spool's worker: {type(error).__name__}")
-                moved = False
-            if not moved and not self._over:
-                self._clock.wait(self._latch, self._pause())
-
-    def _pause(self) -> float:
-        sync_at = self._spool.sync_at
-        return _REST if sync_at is None else min(max(sync_at - self._clock.monotonic(), 0.01), _REST)
-
-    def _wants_to_move(self) -> bool:
-        if self._mode == "always":
-            return len(self._memory) > 0
-        return self._memory.half_full or (self._holds and len(self._memory) > 0)
-
-    def _move(self) -> bool:
-        """Move the oldest batch from memory to disk, if it is time to; whether one was."""
-        with self._order:
-            if self._over or not (self._unstored or self._wants_to_move()):
-                return False
-            if not self._unstored:
-                self._unstored = self._memory.take_records()
-            stored = self._store(self._unstored)
-            if stored:
-                self._unstored = []
-            self._look()
-        self._ready()
-        return stored
-
-    def _store(self, records: list[ReadableLogRecord]) -> bool:
-        """Whether these records are accounted for: on disk, or dropped because it is full or no bytes can be made."""
-        encoded = encode_logs_request(records)
-        result = self._spool.append(encoded.payload, encoded.records) if encoded.records else Stored()
-        if not isinstance(result, Stored) and result.reason != FULL:
-            self._account.ledger.spool_errors.add(result.reason)
-            self._account.say(result.reason, f"the spool cannot be written to: {result.detail}")
-            return False
-        if encoded.failed:
-            self._account.dropped("unencodable", encoded.failed)
-        if isinstance(result, Stored):
-            self._account.spooled(encoded.records)
-        else:
-            self._account.dropped(FULL, encoded.records)
-        self._memory.settle(encoded.failed + (0 if isinstance(result, Stored) else encoded.records))
-        return True
-
-    def _adopt(self) -> None:
-        now = self._clock.monotonic()
-        if now < self._adopt_at:
-            return
-        self._adopt_at = now + ADOPT_EVERY
-        adopted = self._spool.adopt()
-        losses = self._spool.take_losses()
-        self._account.adopted(adopted.records + sum(loss.records for loss in losses))
-        for loss in losses:
-            self._account.lost_in_spool(loss.reason, loss.records)
-        self._look()
-        if adopted.frames:
-            self._ready()
-
-    def _look(self) -> None:
-        """Note what the spool holds now, and count what it has lost since."""
-        for loss in self._spool.take_losses():
-            self._account.lost_in_spool(loss.reason, loss.records)
-            if not loss.adopted:
-                self._memory.settle(loss.records)
-        self._holds = bool(self._spool) or bool(self._unstored)
+        The disk has half a second from `give_up` in any case.
+        """
+        self._spooler.join(max(deadline, self._stored_by) - self._clock.monotonic())
+        return sum(len(batch) for batch in self._transit.rest() if batch.settle())

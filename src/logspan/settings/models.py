@@ -112,7 +112,10 @@ class RetrySettings(Section):
     )
     max_interval: float = Field(default=30.0, gt=0, allow_inf_nan=False, description="Longest wait, in seconds.")
     max_elapsed_time: float = Field(
-        default=300.0, ge=0, allow_inf_nan=False, description="When a batch is given up, in seconds; 0: never."
+        default=300.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="When a batch is given up, in seconds; 0: never, nor with a spool (`file_storage.max_age`).",
     )
 
     @model_validator(mode="after")
@@ -156,6 +159,13 @@ class FileStorageSettings(Section):
     )
     drop: Annotated[Literal["oldest", "newest"], Choice] = Field(
         default="oldest", description="Which end gives way when `max_size` is reached; each record is counted."
+    )
+    max_age: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Age at which a batch is given up instead of sent, in seconds by the wall clock, counted as "
+        "`spool_expired`. Unset: never, however long the receiver is away.",
     )
 
 

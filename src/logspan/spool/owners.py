@@ -59,16 +59,18 @@ def exporter_name(directory: Path) -> str:
     return unquote(directory.name)
 
 
-def create_owner(root: Path, exporter: str) -> Owner:
+def create_owner(root: Path, exporter: str, *, before: Owner | None = None) -> Owner:
     """A new directory, locked, readable for its user alone; raises `OSError`.
 
-    It gets its name when it is complete and locked: whoever finds it by that name and can lock it finds it dead.
+    With `before` it counts as older than that one. It gets its name when it is complete and locked: whoever finds it by
+    that name and can lock it finds it dead.
     """
     parent = exporter_directory(root, exporter)
     _make_private(root)
     _make_private(parent)
+    created = time.time_ns() if before is None else int(before.path.name.partition("-")[0]) - 1
     for left in range(_TRIES - 1, -1, -1):
-        name = f"{time.time_ns():019d}-{os.getpid()}-{secrets.token_hex(4)}"
+        name = f"{created:019d}-{os.getpid()}-{secrets.token_hex(4)}"
         try:
             return _create(parent, name)
         except (FileExistsError, FileNotFoundError, BlockingIOError):  # cleaned away before it was locked

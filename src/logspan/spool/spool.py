@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
 from logspan.clock import Clock, SystemClock
 from logspan.spool.adoption import adopt
@@ -62,15 +63,31 @@ class Spool:
         Refused with `spool_full` at the limit (`drop` newest, or a batch larger than the limit), with
         `spool_write_error` when the file system refuses, and then for some seconds without trying.
         """
+        return self._store(payload, records, self._write, largest_growth(len(payload)))
+
+    def put_in_front(self, payload: bytes, records: int) -> Stored | NotStored:
+        """`append` for a batch that is older than all that this process has stored: it is read before that."""
+        if self._own is None or not self._own.frames:
+            return self.append(payload, records)
+        return self._store(payload, records, self._write_in_front, largest_growth(len(payload)) + OVERHEAD)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the file system has refused a write, so that `append` does not even try for some seconds."""
+        return self._writes.exhausted
+
+    def _store(
+        self, payload: bytes, records: int, write: Callable[[bytes, int], None], growth: int
+    ) -> Stored | NotStored:
         self._check_process()
         if self._is_closed:
             return NotStored(CLOSED)
         if self._writes.exhausted:
             return NotStored(WRITE_ERROR, self._writes.trouble or "")
         try:
-            if not self._make_room(largest_growth(len(payload))) or len(payload) > MAX_PAYLOAD:
+            if not self._make_room(growth) or len(payload) > MAX_PAYLOAD:
                 return NotStored(FULL, f"{len(payload)} bytes do not fit into {self._config.max_size}")
-            self._write(payload, records)
+            write(payload, records)
         except OSError as error:
             self._writes.failed(describe(error))
             return NotStored(WRITE_ERROR, describe(error))
@@ -84,6 +101,18 @@ class Spool:
         except FileNotFoundError:  # the directory was deleted between two segments
             self._put_behind(own)
             self._writable().append(payload, records, time.time_ns(), sync=sync)
+
+    def _write_in_front(self, payload: bytes, records: int) -> None:
+        assert self._own is not None  # noqa: S101 - asked by `put_in_front`
+        owner = create_owner(self._config.directory, self._exporter, before=self._own.owner)
+        front = OwnJournal(owner, self._config, self._losses, self._clock)
+        try:
+            front.append(payload, records, time.time_ns(), sync=self._config.fsync is not None)
+        except OSError:
+            front.close()
+            raise
+        front.retire()
+        self._older.append(front)
 
     def _writable(self) -> OwnJournal:
         if self._own is not None and self._own.is_gone():
