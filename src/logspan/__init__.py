@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         UnknownExporterError,
     )
     from logspan.fastapi import instrument_app
+    from logspan.fastapi.options import request_settings
     from logspan.health import HealthReport
     from logspan.install import Handle, configure_logging
     from logspan.ledger import LedgerSnapshot
@@ -52,6 +53,7 @@ __all__ = [
     "configure_logging",
     "get_logger",
     "instrument_app",
+    "request_settings",
     "unbind",
 ]
 
@@ -76,6 +78,7 @@ _MODULES: Final = MappingProxyType(
         "configure_logging": "install",
         "get_logger": "sources.facade",
         "instrument_app": "fastapi",
+        "request_settings": "fastapi.options",
         "unbind": "context",
     }
 )
