@@ -16,7 +16,7 @@ ARGS ?=
 JOBS ?= 4
 SLOW ?=
 
-.PHONY: help print-python demo test check lint types imports docs settings settings-page picture e2e bench format constraints clean
+.PHONY: help print-python demo test check lint types imports docs settings settings-page redaction-report picture e2e bench format constraints clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -51,6 +51,9 @@ settings-page: $(VENV)/.with-test ## write docs/settings.md from the models
 
 docs: $(VENV)/.with-docs ## the site, into site/, with warnings as errors
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+redaction-report: $(VENV)/.with-test ## what redaction hides and damages, by kind (ARGS=--failures lists what failed)
+	@$(BIN)/python -m tests.redaction.report $(ARGS)
 
 picture: $(VENV)/.with-demo $(VENV)/.with-docs ## draw docs/assets/demo.svg from the demo's output
 	@$(BIN)/python docs/picture.py
