@@ -79,8 +79,9 @@ def test_the_program_of_its_guide(tmp_path: Path) -> None:
     assert len(lines(run.stdout)) == 3
 
 
-def test_the_exporter_and_its_tests(tmp_path: Path) -> None:
-    """R5.4: the exporter of the guide passes the tests that stand beside it."""
+@pytest.mark.parametrize("tests", sorted(EXAMPLES.glob("test_*.py")), ids=lambda path: path.stem)
+def test_the_examples_with_tests_of_their_own(tests: Path, tmp_path: Path) -> None:
+    """R5.4, R4.4: the exporter and the enricher of the guides pass the tests that stand beside them."""
     command = [
         sys.executable,
         "-m",
@@ -92,9 +93,9 @@ def test_the_exporter_and_its_tests(tmp_path: Path) -> None:
         "no:asyncio",
         "-c",
         os.devnull,
-        "test_own_exporter.py",
+        tests.name,
     ]
-    environ = environment(PYTHONPATH=str(EXAMPLES), TMPDIR=str(tmp_path))
+    environ = environment(PYTHONPATH=str(EXAMPLES), TMPDIR=str(tmp_path), PYTHONWARNINGS="default")
     run = subprocess.run(command, cwd=EXAMPLES, env=environ, capture_output=True, text=True, check=False, timeout=50)
     assert run.returncode == 0, run.stdout
 

@@ -51,13 +51,13 @@ class Foreign:
 """
 
 
-def register(folder: Path, entry_points: dict[str, str]) -> None:
+def register(folder: Path, entry_points: dict[str, str], group: str = GROUP) -> None:
     """What an installed package looks like on disk."""
     info = folder / "acme_logs-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-logs\nVersion: 1.0\n")
     lines = "\n".join(f"{name} = {target}" for name, target in entry_points.items())
-    (info / "entry_points.txt").write_text(f"[{GROUP}]\n{lines}\n")
+    (info / "entry_points.txt").write_text(f"[{group}]\n{lines}\n")
 
 
 @pytest.fixture

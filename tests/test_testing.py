@@ -10,6 +10,7 @@ import pytest
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
+from logspan import EnrichContext, RecordView, enricher
 from logspan.clock import Latch
 from logspan.ledger import ExporterSnapshot, LedgerSnapshot
 from logspan.outcome import Delivered, Rejected, Retryable
@@ -20,7 +21,9 @@ from logspan.testing import (
     InMemoryExporter,
     OtlpGrpcSink,
     OtlpSink,
+    SampleRequest,
     assert_balanced,
+    check_enricher,
     check_exporter_contract,
 )
 from logspan.testing.contract import sample_batch
@@ -241,3 +244,89 @@ def test_the_grpc_sink_follows_its_script() -> None:
     ]
     assert len(sink.records()) == 2 * len(BATCH)
     assert [len(request.records()) for request in sink.requests()] == [len(BATCH)] * 4
+
+
+@enricher
+def sound(record: RecordView, context: EnrichContext) -> dict[str, Any] | None:
+    """An enricher that keeps the rules, and uses all that it is given."""
+    request = context.request
+    if request is None:
+        return None
+    found = {"method": request.method, "path": request.path, "severity": record.severity_number}
+    return {**found, "tenant": (request.header("x-tenant") or "")[:16], "bound": len(context.bound)}
+
+
+def test_a_sound_enricher_passes() -> None:
+    """R13.7: with the decorator, or as any other callable."""
+    check_enricher(sound)
+    check_enricher(lambda record, context: {"region": "eu"})
+
+
+def _needs_a_request(record: RecordView, context: EnrichContext) -> dict[str, Any]:
+    assert context.request is not None
+    return {"path": context.request.path}
+
+
+def _trusts_headers(record: RecordView, context: EnrichContext) -> dict[str, Any] | None:
+    found = context.request and context.request.header("x-number")
+    return {"number": int(found)} if found else None
+
+
+def _returns_anything(record: RecordView, context: EnrichContext) -> dict[str, Any]:
+    return {"context": context}
+
+
+def _returns_a_list(record: RecordView, context: EnrichContext) -> Any:
+    return [("a", 1)]
+
+
+def _writes(record: RecordView, context: EnrichContext) -> None:
+    nested: Any = record.attributes.get("items")
+    if nested:
+        nested.append("c")
+
+
+class _Remembers:
+    def __init__(self) -> None:
+        self.last: str | None = None
+
+    def __call__(self, record: RecordView, context: EnrichContext) -> dict[str, Any]:
+        if self.last is None and context.request is not None:
+            self.last = context.request.path
+        return {"path": self.last or ""}
+
+
+def _waits(record: RecordView, context: EnrichContext) -> None:
+    threading.Event().wait(0.002)
+
+
+class _OneThreadOnly:
+    def __call__(self, record: RecordView, context: EnrichContext) -> None:
+        if threading.current_thread().name.startswith("Thread-"):
+            raise RuntimeError("not here")
+
+
+@pytest.mark.parametrize(
+    ("broken", "rule"),
+    [
+        (_needs_a_request, "adds_to_records_of_every_kind"),
+        (_returns_a_list, "adds_to_records_of_every_kind"),
+        (_trusts_headers, "survives_what_clients_send"),
+        (_returns_anything, "returns_values_of_opentelemetry"),
+        (_writes, "leaves_the_record_alone"),
+        (_Remembers(), "keeps_nothing_of_another_request"),
+        (_waits, "is_quick"),
+        (_OneThreadOnly(), "works_on_several_threads"),
+    ],
+)
+def test_an_enricher_that_breaks_a_rule_is_told_which(broken: Any, rule: str) -> None:
+    """R13.7: each rule sees what breaks it."""
+    with pytest.raises(ContractError, match=rule):
+        check_enricher(broken)
+
+
+def test_a_sample_request_has_the_headers_that_it_is_given() -> None:
+    """Whatever their case; another one is not there, or is what a test says."""
+    assert SampleRequest(headers={"x-tenant": "acme"}).header("X-Tenant") == "acme"
+    assert SampleRequest().header("x-tenant") is None
+    assert SampleRequest(any_header="y").header("x-tenant") == "y"

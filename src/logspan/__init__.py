@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         MissingExtraError,
         SettingsError,
         UnknownExporterError,
+        UnknownPluginError,
     )
     from logspan.fastapi import instrument_app
     from logspan.fastapi.options import request_settings
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from logspan.install import Handle, configure_logging
     from logspan.ledger import LedgerSnapshot
     from logspan.pipeline import DrainReport, Pipeline
+    from logspan.processors.enrich import EnrichContext, Enricher, RecordView, enricher
     from logspan.processors.redact import Redactor
     from logspan.settings import Settings
     from logspan.sources.facade import StructuredLogger, get_logger
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DrainReport",
+    "EnrichContext",
+    "Enricher",
     "Handle",
     "HealthReport",
     "InstrumentationError",
@@ -41,16 +45,19 @@ __all__ = [
     "LogspanError",
     "MissingExtraError",
     "Pipeline",
+    "RecordView",
     "Redactor",
     "Settings",
     "SettingsError",
     "StructuredLogger",
     "UnknownExporterError",
+    "UnknownPluginError",
     "__version__",
     "bind",
     "bound",
     "build_pipeline",
     "configure_logging",
+    "enricher",
     "get_logger",
     "instrument_app",
     "request_settings",
@@ -60,6 +67,8 @@ __all__ = [
 _MODULES: Final = MappingProxyType(
     {
         "DrainReport": "pipeline",
+        "EnrichContext": "processors.enrich",
+        "Enricher": "processors.enrich",
         "Handle": "install",
         "HealthReport": "health",
         "InstrumentationError": "errors",
@@ -67,15 +76,18 @@ _MODULES: Final = MappingProxyType(
         "LogspanError": "errors",
         "MissingExtraError": "errors",
         "Pipeline": "pipeline",
+        "RecordView": "processors.enrich",
         "Redactor": "processors.redact",
         "Settings": "settings",
         "SettingsError": "errors",
         "StructuredLogger": "sources.facade",
         "UnknownExporterError": "errors",
+        "UnknownPluginError": "errors",
         "bind": "context",
         "bound": "context",
         "build_pipeline": "assemble",
         "configure_logging": "install",
+        "enricher": "processors.enrich",
         "get_logger": "sources.facade",
         "instrument_app": "fastapi",
         "request_settings": "fastapi.options",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import NoOpMeterProvider
@@ -23,13 +23,19 @@ from logspan.errors import SettingsError
 from logspan.ledger import Ledger
 from logspan.notices import Notices
 from logspan.pipeline import Pipeline
-from logspan.plugins import create_exporter
-from logspan.processors.enrich import enrich_bound, leave_out_code_location
+from logspan.plugins import create_enricher, create_exporter
+from logspan.processors.enrich import (
+    Enrichers,
+    OwnEnrichers,
+    enrich_bound,
+    leave_out_code_location,
+    named_enrichers,
+)
 from logspan.processors.filter import SeverityFilter
 from logspan.processors.limit import Limiter
 from logspan.processors.redact import Redactor
 from logspan.processors.sample import TraceIdSampler
-from logspan.record import severity_named
+from logspan.record import Record, severity_named
 from logspan.resource import build_resource, redacted_resource, resource_of_child
 from logspan.root import RootProcessor, Stages
 from logspan.settings import Settings
@@ -46,19 +52,25 @@ _SDK_SLACK = 2 * OVERDRAFT
 
 
 def build_pipeline(
-    settings: Settings | None = None, *, exporters: Exporters | None = None, clock: Clock | None = None
+    settings: Settings | None = None,
+    *,
+    exporters: Exporters | None = None,
+    enrichers: Enrichers = (),
+    clock: Clock | None = None,
 ) -> Pipeline:
     """Build a pipeline and start its workers. Touches nothing global.
 
-    `exporters` stand in for those that the settings name; in a sequence each goes by the name of its class. Raises
-    `SettingsError` for settings that are wrong and `UnknownExporterError` for an exporter that nobody registered.
+    `exporters` stand in for those that the settings name; in a sequence each goes by the name of its class. `enrichers`
+    run after those that the settings name. Raises `SettingsError` for settings that are wrong, and
+    `UnknownPluginError` (`UnknownExporterError` for an exporter) for a name that nobody registered.
     """
     settings = Settings() if settings is None else settings
     if not isinstance(settings, Settings):
         raise SettingsError(f"settings must be a logspan.Settings, not a {type(settings).__name__}")
     clock = clock or SystemClock()
     ledger, notices = Ledger(), Notices()
-    named, stages, redactor = _exporters(settings, exporters), _stages(settings), _redactor(settings)
+    own = _own_enrichers(settings, enrichers, ledger, notices)
+    named, stages, redactor = _exporters(settings, exporters), _stages(settings, own), _redactor(settings)
     processors = _processors(settings, redactor, ledger)
 
     bound = _queue_bound(settings.queue)
@@ -90,6 +102,7 @@ def build_pipeline(
     )
     return Pipeline(
         root=root,
+        enrichers=own,
         delivery=Delivery(admission, batch, intake, worker, outlets, ledger, clock, notices),
         ledger=ledger,
         clock=clock,
@@ -100,14 +113,27 @@ def build_pipeline(
     )
 
 
-def _stages(settings: Settings) -> Stages:
+def _own_enrichers(settings: Settings, given: Enrichers, ledger: Ledger, notices: Notices) -> OwnEnrichers:
+    """The enrichers that are not ours: those of packages, then those of the application."""
+    registered = [create_enricher(name, settings) for name in settings.enrich.enrichers]
+    return OwnEnrichers(
+        named_enrichers([*registered, *named_enrichers(given)]),
+        budget=settings.enrich.budget,
+        failure_threshold=settings.enrich.failure_threshold,
+        count=ledger.count_error,
+        say=notices.say,
+    )
+
+
+def _stages(settings: Settings, own: OwnEnrichers) -> Stages:
     """What runs on the caller's thread; a stage that would change nothing is left out."""
     severity = _filter(settings.level, settings.filter)
     sampling = settings.sampling
     samplers = [("sample", TraceIdSampler(sampling.sampling_percentage, sampling.hash_seed))]
-    enrichers = [
+    enrichers: list[tuple[str, Callable[[Record], None], bool]] = [
         ("bound", enrich_bound, settings.enrich.bound_context),
         ("code", leave_out_code_location, not settings.enrich.code_location),
+        ("enrichers", own, own.any),
     ]
     return Stages(
         filters=[("filter", severity)],

@@ -97,8 +97,18 @@ def mark_pipeline_thread() -> None:
     _inside_pipeline.set(True)
 
 
+def enter_pipeline() -> Token[bool]:
+    """Say so for a part of a call, until `leave_pipeline` is called with the token, in the same context."""
+    return _inside_pipeline.set(True)
+
+
+def leave_pipeline(token: Token[bool]) -> None:
+    """Undo `enter_pipeline`."""
+    _inside_pipeline.reset(token)
+
+
 def inside_pipeline() -> bool:
-    """Whether the caller is the pipeline itself: a worker, an exporter, the HTTP client that it uses."""
+    """Whether the caller is the pipeline itself: a worker, an exporter, an enricher, the HTTP client that it uses."""
     return _inside_pipeline.get()
 
 

@@ -4,7 +4,8 @@
 LogspanError
 ├── SettingsError        a setting is wrong: names it, its value, what is allowed
 ├── MissingExtraError    an optional package is needed: names the command that installs it
-├── UnknownExporterError no exporter is registered under a name: names the near ones
+├── UnknownPluginError   nothing is registered under a name, or it cannot be used: names the near ones
+│   └── UnknownExporterError   the same of an exporter
 └── InstrumentationError an application cannot be instrumented, and why
 ```
 """
@@ -26,8 +27,12 @@ class MissingExtraError(LogspanError, ImportError):
         self.extra = extra
 
 
-class UnknownExporterError(LogspanError, LookupError):
-    """No exporter is registered under the name that was given."""
+class UnknownPluginError(LogspanError, LookupError):
+    """No enricher or resource detector is registered under the name that was given, or it cannot be made."""
+
+
+class UnknownExporterError(UnknownPluginError):
+    """No exporter is registered under the name that was given, or it cannot be made."""
 
 
 class InstrumentationError(LogspanError, RuntimeError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 Status = Literal["ok", "degraded", "failing"]
@@ -17,8 +18,19 @@ class HealthReport:
     causes: tuple[str, ...] = ()
 
 
-def report(*, workers_alive: bool, troubles: Mapping[str, str | None], lost: int, restarts: int) -> HealthReport:
-    """A report from what the pipeline knows: each exporter's trouble (None: none); losses and restarts so far."""
+def report(
+    *,
+    workers_alive: bool,
+    troubles: Mapping[str, str | None],
+    lost: int,
+    restarts: int,
+    switched_off: Mapping[str, str] = MappingProxyType({}),
+) -> HealthReport:
+    """A report from what the pipeline knows.
+
+    That is: each exporter's trouble (None: none), losses and restarts so far, and the stages that were switched off,
+    each with its reason.
+    """
     causes = [f"{name}: {trouble}" for name, trouble in troubles.items() if trouble]
     if not workers_alive:
         return HealthReport("failing", ("a delivery worker is not running", *causes))
@@ -28,4 +40,5 @@ def report(*, workers_alive: bool, troubles: Mapping[str, str | None], lost: int
         causes.append(f"{lost} records lost since the start")
     if restarts:
         causes.append(f"{restarts} workers replaced since the start")
+    causes += [f"{name} is switched off: it {reason}" for name, reason in switched_off.items()]
     return HealthReport("degraded" if causes else "ok", tuple(causes))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk._logs.export import LogRecordExporter
 
     from logspan.pipeline import DrainReport, Pipeline
+    from logspan.processors.enrich import Enrichers
     from logspan.settings import Settings
 
     Exporters = Mapping[str, LogRecordExporter] | Sequence[LogRecordExporter]
@@ -43,11 +44,13 @@ class Companion(Protocol):
         """Undo."""
 
 
-def configure_logging(settings: Settings | None = None, *, exporters: Exporters | None = None) -> Handle:
+def configure_logging(
+    settings: Settings | None = None, *, exporters: Exporters | None = None, enrichers: Enrichers = ()
+) -> Handle:
     """Send all logs of a program with no web application through a pipeline; see `instrument_app` for FastAPI.
 
-    `exporters` stand in for those that the settings name. With `sdk_disabled` nothing is touched and the handle does
-    nothing. Raises `SettingsError` for settings that are wrong.
+    `exporters` stand in for those that the settings name; `enrichers` add to each record, see `enricher`. With
+    `sdk_disabled` nothing is touched and the handle does nothing. Raises `SettingsError` for settings that are wrong.
     """
     from logspan.assemble import build_pipeline
     from logspan.settings import Settings
@@ -55,7 +58,7 @@ def configure_logging(settings: Settings | None = None, *, exporters: Exporters 
     settings = settings or Settings()
     if settings.sdk_disabled:
         return disabled(settings)
-    handle = install(build_pipeline(settings, exporters=exporters), settings, exporters=exporters)
+    handle = install(build_pipeline(settings, exporters=exporters, enrichers=enrichers), settings, exporters=exporters)
     from logspan.providers import install_providers
 
     handle.add_companion(install_providers(handle.pipeline, settings))

@@ -193,6 +193,10 @@ class Ledger:
         """Count a record that the limits have cut."""
         self.cut.one()
 
+    def count_error(self, processor: str) -> None:
+        """Count a call of a processor that failed."""
+        self.processor_errors.add(processor)
+
     def exporter(self, name: str) -> ExporterLedger:
         """The counts of one exporter, made at the first call."""
         return self._exporters.setdefault(name, ExporterLedger())

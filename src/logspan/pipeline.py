@@ -21,6 +21,7 @@ from logspan.context import inside_pipeline
 from logspan.delivery.delivery import Delivery
 from logspan.health import HealthReport, report
 from logspan.ledger import ExporterSnapshot, Ledger, LedgerSnapshot
+from logspan.processors.enrich import OwnEnrichers
 from logspan.processors.redact import Redactor
 from logspan.root import RootProcessor
 
@@ -125,6 +126,7 @@ class Pipeline:
         self,
         *,
         root: RootProcessor,
+        enrichers: OwnEnrichers,
         delivery: Delivery,
         ledger: Ledger,
         clock: Clock,
@@ -134,6 +136,7 @@ class Pipeline:
         redactor: Redactor | None,
     ) -> None:
         self._root = root
+        self._enrichers = enrichers
         self._delivery = delivery
         self._clock = clock
         self._resource_of_child = resource_of_child
@@ -224,6 +227,7 @@ class Pipeline:
             troubles=self._delivery.troubles,
             lost=snapshot.lost,
             restarts=snapshot.worker_restarts,
+            switched_off=self._enrichers.switched_off,
         )
 
     def reset_after_fork(self) -> None:
@@ -234,6 +238,7 @@ class Pipeline:
         self.ledger.reset()
         self.resource = self._root.resource = self._resource_of_child(self.resource)
         self.logger_provider.begin()
+        self._enrichers.reset()
         self._delivery.reset_after_fork()
 
 

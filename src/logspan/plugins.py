@@ -1,20 +1,24 @@
-"""The registry of exporters: from a name to an exporter.
+"""The registry: from a name to an exporter or an enricher.
 
-Four names are ours and are built from the settings: `otlp`, `loki`, `file`, `console`. Every other name is looked up
-under the standard entry point group of OpenTelemetry, where its class is called with no arguments, as the SDK does.
+Four exporters are ours and are built from the settings: `otlp`, `loki`, `file`, `console`. Every other name is looked
+up under an entry point group: exporters under the standard one of OpenTelemetry, enrichers under `logspan_enricher`.
+What a group names is called with no arguments when it is a class, as the SDK does.
 """
 
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk._logs.export import LogRecordExporter
 
-from logspan.errors import LogspanError, UnknownExporterError
+from logspan.errors import LogspanError, SettingsError, UnknownExporterError, UnknownPluginError
+from logspan.processors.enrich import Enricher, named_enrichers
 from logspan.values import safe_str
 
 if TYPE_CHECKING:
@@ -22,9 +26,57 @@ if TYPE_CHECKING:
 
     from logspan.settings import Settings
 
-ENTRY_POINT_GROUP = "opentelemetry_logs_exporter"
-
 _COLORS = MappingProxyType({"auto": None, "always": True, "never": False})
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What can be registered: its word, its entry point group, the setting that names it, and what is raised."""
+
+    word: str
+    group: str
+    setting: str
+    error: type[UnknownPluginError] = UnknownPluginError
+
+    def find(self, name: str) -> EntryPoint | None:
+        """The entry point of a name; of several the first."""
+        return next(iter(entry_points(group=self.group, name=name)), None)
+
+    def names(self) -> list[str]:
+        """What installed packages have registered."""
+        return sorted({point.name for point in entry_points(group=self.group)})
+
+    def load(self, point: EntryPoint) -> object:
+        """What the entry point names; an instance of it when it is a class."""
+        try:
+            found = point.load()
+            return found() if inspect.isclass(found) else found
+        except LogspanError:
+            raise
+        except Exception as error:
+            text = f"{self.origin(point)} cannot be made: {type(error).__name__}: {safe_str(error)}"
+            raise self.error(text) from error
+
+    def origin(self, point: EntryPoint) -> str:
+        """The name, and the package that it comes from."""
+        package = f", of {point.dist.name}" if point.dist else ""
+        return f"{self.word} {point.name!r} ({point.value}{package})"
+
+    def unknown(self, name: str, known: tuple[str, ...], settings: Settings) -> UnknownPluginError:
+        """What to raise for a name that nobody has registered: who set it, what comes near, what there is."""
+        set_by = {described.name: described.origin for described in settings.describe()}[self.setting]
+        section: object = settings
+        for part in self.setting.split("."):
+            section = getattr(section, part)
+        origin = f"{set_by}: " if isinstance(section, list) and name in section else ""
+        near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+        text = f"no {self.word} is registered as {name!r}; {hint}Known: {', '.join(known) or 'none'}"
+        return self.error(origin + text)
+
+
+EXPORTER = Kind("exporter", "opentelemetry_logs_exporter", "exporters", UnknownExporterError)
+ENRICHER = Kind("enricher", "logspan_enricher", "enrich.enrichers")
 
 
 def create_exporter(name: str, settings: Settings) -> LogRecordExporter:
@@ -36,42 +88,33 @@ def create_exporter(name: str, settings: Settings) -> LogRecordExporter:
     build = BUILDERS.get(name.removeprefix("logspan_"))
     if build is not None:
         return build(settings)
-    found = entry_points(group=ENTRY_POINT_GROUP, name=name)
-    if not found:
-        raise UnknownExporterError(_unknown(name, settings))
-    return _load(next(iter(found)))
+    point = EXPORTER.find(name)
+    if point is None:
+        raise EXPORTER.unknown(name, exporter_names(), settings)
+    exporter = EXPORTER.load(point)
+    if not isinstance(exporter, LogRecordExporter):
+        raise UnknownExporterError(f"{EXPORTER.origin(point)} is no LogRecordExporter of the OpenTelemetry SDK")
+    return exporter
 
 
 def exporter_names() -> tuple[str, ...]:
     """Every name that `create_exporter` knows, ours first."""
-    others = {point.name for point in entry_points(group=ENTRY_POINT_GROUP)}
-    return (*BUILDERS, *sorted(name for name in others if name.removeprefix("logspan_") not in BUILDERS))
+    return (*BUILDERS, *(name for name in EXPORTER.names() if name.removeprefix("logspan_") not in BUILDERS))
 
 
-def _load(point: EntryPoint) -> LogRecordExporter:
-    origin = f"exporter {point.name!r} ({point.value}{_from(point)})"
+def create_enricher(name: str, settings: Settings) -> Enricher:
+    """The enricher that a package has registered: a function, an object that can be called, or a class of such.
+
+    Raises `UnknownPluginError` for a name that nobody registered, or whose registration is broken.
+    """
+    point = ENRICHER.find(name)
+    if point is None:
+        raise ENRICHER.unknown(name, tuple(ENRICHER.names()), settings)
+    found = ENRICHER.load(point)
     try:
-        exporter = point.load()()
-    except LogspanError:
-        raise
-    except Exception as error:
-        raise UnknownExporterError(f"{origin} cannot be made: {type(error).__name__}: {safe_str(error)}") from error
-    if not isinstance(exporter, LogRecordExporter):
-        raise UnknownExporterError(f"{origin} is no LogRecordExporter of the OpenTelemetry SDK")
-    return exporter
-
-
-def _from(point: EntryPoint) -> str:
-    return f", of {point.dist.name}" if point.dist else ""
-
-
-def _unknown(name: str, settings: Settings) -> str:
-    origins = [f"{known.origin}: " for known in settings.describe() if known.name == "exporters"]
-    origin = origins[0] if name in (settings.exporters or ()) else ""
-    names = exporter_names()
-    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    return f"{origin}no exporter is registered as {name!r}; {hint}Known: {', '.join(names)}"
+        return named_enrichers({name: found})[0]  # type: ignore[dict-item]  # what it is not, is said
+    except SettingsError as error:
+        raise UnknownPluginError(f"{ENRICHER.origin(point)} is no enricher: {error}") from error
 
 
 def _otlp(settings: Settings) -> LogRecordExporter:

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, format_span_id, format_trace_id
 
 from logspan import Handle, Settings, instrument_app
+from logspan.processors.enrich import Enrichers
 from logspan.testing import InMemoryExporter
 
 with warnings.catch_warnings():
@@ -78,11 +79,11 @@ def _seen(record: Any) -> Seen:
 
 
 @contextlib.contextmanager
-def watched(app: Any, **settings: Any) -> Iterator[Watched]:
+def watched(app: Any, enrichers: Enrichers = (), **settings: Any) -> Iterator[Watched]:
     """Instrument an app for the time of a test."""
     memory, spans = InMemoryExporter(), InMemorySpanExporter()
     settings.setdefault("filter", {"excluded_scopes": ["httpx", "httpcore", "asyncio"]})  # the test's own client
-    handle = instrument_app(app, Settings(**settings), exporters={"memory": memory})
+    handle = instrument_app(app, Settings(**settings), exporters={"memory": memory}, enrichers=enrichers)
     provider: Any = trace.get_tracer_provider()
     if settings.get("tracing", {}).get("instrumentation") != "off":
         provider.add_span_processor(SimpleSpanProcessor(spans))

@@ -18,6 +18,7 @@ from opentelemetry.sdk._logs.export import LogRecordExporter
 from logspan import Settings, build_pipeline
 from logspan.ledger import ExporterSnapshot, LedgerSnapshot
 from logspan.pipeline import Pipeline
+from logspan.processors.enrich import Enrichers
 from logspan.testing import FakeClock, OtlpGrpcSink, OtlpSink, ReceivedRecord, assert_balanced
 
 HTTP, GRPC = "http/protobuf", "grpc"
@@ -62,9 +63,17 @@ class Start:
     def __init__(self) -> None:
         self._pipelines: list[tuple[Pipeline, FakeClock | None]] = []
 
-    def __call__(self, endpoint: str, protocol: str = HTTP, clock: FakeClock | None = None, **more: Any) -> Pipeline:
+    def __call__(
+        self,
+        endpoint: str,
+        protocol: str = HTTP,
+        clock: FakeClock | None = None,
+        enrichers: Enrichers = (),
+        **more: Any,
+    ) -> Pipeline:
         """One with one OTLP exporter."""
-        return self._add(build_pipeline(settings_for(endpoint, protocol, **more), clock=clock), clock)
+        settings = settings_for(endpoint, protocol, **more)
+        return self._add(build_pipeline(settings, clock=clock, enrichers=enrichers), clock)
 
     def several(
         self, exporters: Mapping[str, LogRecordExporter], clock: FakeClock | None = None, **more: Any

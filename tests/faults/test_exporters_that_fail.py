@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
-from logspan import bind
+from logspan import EnrichContext, Pipeline, RecordView, bind
 from logspan.exporters.otlp_http import OtlpHttpExporter
 from logspan.outcome import DeliveringExporter, Outcome
 from logspan.record import Record
@@ -79,13 +80,33 @@ def test_27_28_an_exporter_that_raises(start: Start, error: BaseException, kind:
     assert snapshot.exporters["bad"].dropped == {"exporter_error": 20}
 
 
-def test_29_an_enricher_that_raises(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def fails(record: RecordView, context: EnrichContext) -> NoReturn:
+    raise LookupError(record.body)
+
+
+def region(record: RecordView, context: EnrichContext) -> dict[str, Any]:
+    return {"region": "eu"}
+
+
+def test_29_an_enricher_that_raises(start: Start) -> None:
     """The caller hears nothing, the record goes on without what it would have added, and the failure is counted."""
+    with OtlpSink() as sink:
+        pipeline = start(sink.endpoint, enrichers=[fails, region], enrich={"failure_threshold": 1000})
+        caller = Caller(pipeline)
+        caller.log(100)
+        assert pipeline.flush(10)
+        snapshot, _ = account(pipeline, caller, ids(sink.records()))
+        assert [record.attributes["region"] for record in sink.records()] == ["eu"] * 100
+    assert dict(snapshot.processor_errors) == {"enricher:fails": 100}
+
+
+def test_29_one_of_ours_that_raises(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guard is round the stages of this package as well."""
 
     def fail(record: Record) -> NoReturn:
         raise LookupError(record)
 
-    monkeypatch.setattr("logspan.assemble.enrich_bound", fail)  # stands in for an enricher of somebody else's
+    monkeypatch.setattr("logspan.assemble.enrich_bound", fail)
     with OtlpSink() as sink:
         pipeline = start(sink.endpoint)
         caller = Caller(pipeline)
@@ -95,6 +116,88 @@ def test_29_an_enricher_that_raises(start: Start, monkeypatch: pytest.MonkeyPatc
         snapshot, _ = account(pipeline, caller, ids(sink.records()))
         assert not any("user" in record.attributes for record in sink.records())
     assert dict(snapshot.processor_errors) == {"bound": 100}
+
+
+def test_29_an_enricher_that_keeps_raising_is_switched_off(
+    start: Start, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R4.4: after ten failures in a row, with one warning; health says which and why; every record arrives."""
+    monkeypatch.setattr(sys, "__stderr__", sys.stderr)
+    with OtlpSink() as sink:
+        pipeline = start(sink.endpoint, enrichers={"billing": fails})
+        caller = Caller(pipeline)
+        caller.log(100)
+        assert pipeline.flush(10)
+        health = pipeline.health()
+        snapshot, _ = account(pipeline, caller, ids(sink.records()))
+    reason = "enricher:billing is switched off: it failed 10 times in a row, last with LookupError"
+    assert (health.status, health.causes) == ("degraded", (reason,))
+    assert dict(snapshot.processor_errors) == {"enricher:billing": 10}
+    assert capfd.readouterr().err.count(reason) == 1
+
+
+def test_31_an_enricher_that_hangs_is_passed_by(start: Start) -> None:
+    """On the caller's thread nothing can interrupt it: it has one thread; all others log on, with one warning."""
+    reached, release = threading.Event(), threading.Event()
+
+    def hangs(record: RecordView, context: EnrichContext) -> None:
+        reached.set()
+        release.wait(30)
+
+    with OtlpSink() as sink:
+        pipeline = start(sink.endpoint, enrichers=[hangs, region], enrich={"budget": 0.05})
+        caller = Caller(pipeline)
+        stuck = threading.Thread(target=caller.log)
+        stuck.start()
+        try:
+            assert reached.wait(10)
+            threading.Event().wait(0.1)  # the budget is over, twice
+            caller.log(100)  # would hang, if it went in there too
+            assert sink.wait_for(100)
+            (cause,) = pipeline.health().causes
+            assert cause.startswith("enricher:hangs is switched off: it took")
+        finally:
+            release.set()
+            stuck.join(10)
+        assert pipeline.flush(10)
+        snapshot, _ = account(pipeline, caller, ids(sink.records()))
+    assert dict(snapshot.processor_errors) == {"enricher:hangs": 1}
+    assert {record.attributes["region"] for record in sink.records()} == {"eu"}
+
+
+def test_31_an_enricher_that_overruns_is_switched_off(start: Start) -> None:
+    """Once is enough: the call that it held up is the last one."""
+    pause = threading.Event()
+
+    def slow(record: RecordView, context: EnrichContext) -> dict[str, Any]:
+        pause.wait(0.05)
+        return {"slow": True}
+
+    with OtlpSink() as sink:
+        pipeline = start(sink.endpoint, enrichers=[slow], enrich={"budget": 0.02})
+        caller = Caller(pipeline)
+        caller.log(100)
+        assert pipeline.flush(10)
+        assert [cause.split(" took ")[0] for cause in pipeline.health().causes] == ["enricher:slow is switched off: it"]
+        snapshot, _ = account(pipeline, caller, ids(sink.records()))
+    assert sum("slow" in record.attributes for record in sink.records()) == 1
+    assert dict(snapshot.processor_errors) == {"enricher:slow": 1}
+
+
+def test_33_an_enricher_that_logs(start: Start) -> None:
+    """What an enricher logs would come back to it: it is counted, and goes nowhere."""
+    with OtlpSink() as sink:
+        pipeline: Pipeline
+
+        def logs(record: RecordView, context: EnrichContext) -> None:
+            pipeline.logger_provider.get_logger("app").emit(body="again")
+
+        pipeline = start(sink.endpoint, enrichers=[logs])
+        caller = Caller(pipeline)
+        caller.log(100)
+        assert pipeline.flush(10)
+        snapshot, _ = account(pipeline, caller, ids(sink.records()))
+    assert snapshot.suppressed_self_logs == 100
 
 
 class Gate:

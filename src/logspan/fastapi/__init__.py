@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk._logs.export import LogRecordExporter
 
     from logspan.pipeline import Pipeline
+    from logspan.processors.enrich import Enrichers
     from logspan.settings import Settings
 
 __all__ = ["instrument_app"]
@@ -40,6 +41,7 @@ def instrument_app(
     *,
     pipeline: Pipeline | None = None,
     exporters: Mapping[str, LogRecordExporter] | Sequence[LogRecordExporter] | None = None,
+    enrichers: Enrichers = (),
 ) -> Handle:
     """Send all logs of a FastAPI app through a pipeline, with a record and a span for each request.
 
@@ -47,7 +49,8 @@ def instrument_app(
 
     Call it anywhere: before or after routes are added, inside the lifespan, when requests have been served. A second
     call for the same app returns the same handle. `pipeline` is one made with `build_pipeline`, which the handle then
-    shuts down; `exporters` stand in for those that the settings name.
+    shuts down; `exporters` stand in for those that the settings name, and `enrichers` add to each record, see
+    `enricher`: both are of no use beside a `pipeline`, which has its own.
 
     A request's record has the severity ERROR for a status of 500 and above and for an unhandled exception, whose stack
     trace it carries; INFO for all others, 4xx included: those are mistakes of the client.
@@ -68,7 +71,7 @@ def instrument_app(
     if pipeline is None:
         from logspan.assemble import build_pipeline
 
-        pipeline = build_pipeline(settings, exporters=exporters)
+        pipeline = build_pipeline(settings, exporters=exporters, enrichers=enrichers)
     handle = install(pipeline, settings, exporters=exporters)
     handle.add_companion(install_providers(pipeline, settings))
     edge = Edge(_config(app, pipeline, settings), handle.started, _end_of_lifespan(handle), spans)

@@ -25,6 +25,15 @@ def broken_rule(message: str, *fields: str) -> PydanticCustomError:
     return PydanticCustomError("settings_rule", "{message}", {"message": message, "fields": list(fields)})
 
 
+def each_once(names: list[str], what: str) -> list[str]:
+    """A list of names in which none is empty and none comes twice; `none` alone is the empty list."""
+    if names == ["none"]:
+        return []
+    if "none" in names or not all(names) or len(set(names)) < len(names):
+        raise ValueError(f"{what}, each once; `none` stands alone")
+    return names
+
+
 def _folded(value: Any) -> Any:
     return value.strip().lower() if isinstance(value, str) else value
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from logspan.settings.endpoints import LokiSettings, OtlpSettings
-from logspan.settings.fields import Choice, FilePath, HeaderName, Level, Regex, broken_rule
+from logspan.settings.fields import Choice, FilePath, HeaderName, Level, Regex, broken_rule, each_once
 from logspan.settings.loading import LoadedSettings
 from logspan.settings.requests import RequestSettings
 from logspan.settings.section import Section
@@ -196,6 +196,26 @@ class EnrichSettings(Section):
 
     code_location: bool = Field(default=True, description="`code.function.name`, `code.file.path`, `code.line.number`.")
     bound_context: bool = Field(default=True, description="What was put there with `bind`.")
+    enrichers: list[str] = Field(
+        default_factory=list,
+        description="Enrichers of installed packages, in the order in which they run: names of entry points of the "
+        "group `logspan_enricher`.",
+    )
+    budget: float = Field(
+        default=0.25,
+        gt=0,
+        allow_inf_nan=False,
+        description="Longest time that an enricher of your own may take, in seconds; one that takes longer once is "
+        "switched off.",
+    )
+    failure_threshold: int = Field(
+        default=10, gt=0, description="Failures in a row after which an enricher of your own is switched off."
+    )
+
+    @field_validator("enrichers")
+    @classmethod
+    def _once(cls, names: list[str]) -> list[str]:
+        return each_once(names, "names of enrichers")
 
 
 class RedactionSettings(Section):
@@ -332,12 +352,7 @@ class Settings(LoadedSettings):
     @field_validator("exporters")
     @classmethod
     def _names(cls, names: list[str] | None) -> list[str] | None:
-        if names == ["none"]:
-            return []
-        for name in names or ():
-            if name == "none" or not name or (names or []).count(name) > 1:
-                raise ValueError("names of exporters, each once; `none` stands alone")
-        return names
+        return None if names is None else each_once(names, "names of exporters")
 
     def effective_exporters(self) -> tuple[str, ...]:
         """The names of the exporters that records go to."""

@@ -5,14 +5,17 @@
 - `OtlpSink` is an OTLP receiver over HTTP on loopback, which decodes what arrives and answers by a script;
   `OtlpGrpcSink` is one over gRPC.
 - `assert_balanced` waits until a pipeline is idle and shows which term of its ledger is off, if one is.
-- `check_exporter_contract` tells whether an exporter keeps the rules that a pipeline relies on.
+- `check_exporter_contract` tells whether an exporter keeps the rules that a pipeline relies on, and `check_enricher`
+  whether an enricher does; `SampleRequest` is a request for those that look at one.
 """
 
 from logspan.testing.balance import assert_balanced
-from logspan.testing.contract import ContractError, check_exporter_contract
+from logspan.testing.contract import check_exporter_contract
+from logspan.testing.enricher_contract import SampleRequest, check_enricher
 from logspan.testing.fake_clock import FakeClock
 from logspan.testing.grpc_sink import GrpcReply, GrpcRequest, OtlpGrpcSink
 from logspan.testing.memory import InMemoryExporter
+from logspan.testing.rules import ContractError
 from logspan.testing.sink import OtlpSink, ReceivedRecord, ReceivedSpan, Reply, Request
 
 __all__ = [
@@ -27,6 +30,8 @@ __all__ = [
     "ReceivedSpan",
     "Reply",
     "Request",
+    "SampleRequest",
     "assert_balanced",
+    "check_enricher",
     "check_exporter_contract",
 ]

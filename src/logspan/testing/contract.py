@@ -18,16 +18,11 @@ from opentelemetry.trace import TraceFlags
 
 from logspan.outcome import Delivered, DeliveringExporter, Rejected, Retryable
 from logspan.record import Record, exception_attributes, severity
+from logspan.testing.rules import SECONDS, ContractError, verify
 from logspan.values import safe_str
 
 Factory = Callable[[], LogRecordExporter]
 Check = Callable[[LogRecordExporter], None]
-
-_SECONDS = 20.0
-
-
-class ContractError(AssertionError):
-    """An exporter breaks rules of the contract; the message has a line for each."""
 
 
 def check_exporter_contract(factory: Factory) -> None:
@@ -36,35 +31,15 @@ def check_exporter_contract(factory: Factory) -> None:
     Each call of `factory` gives a new exporter that works: its peer is there and accepts what it gets. A rule is given
     20 seconds.
     """
-    broken = []
-    for check in CHECKS:
-        problem = _run(check, factory)
-        if problem is not None:
-            broken.append(f"{check.__name__}: {check.__doc__} {problem}")
-    if broken:
-        raise ContractError("\n".join(broken))
 
-
-def _run(check: Check, factory: Factory) -> str | None:
-    """What was wrong, on a thread of its own so that an exporter that hangs does not hang the check."""
-    problem: list[str] = []
-
-    def run() -> None:
+    def run(check: Check) -> None:
+        exporter = factory()
         try:
-            exporter = factory()
-            try:
-                check(exporter)
-            finally:
-                exporter.shutdown()
-        except BaseException as error:
-            problem.append(f"[{type(error).__name__}: {safe_str(error)}]")
+            check(exporter)
+        finally:
+            exporter.shutdown()
 
-    thread = threading.Thread(target=run, name="exporter-contract", daemon=True)
-    thread.start()
-    thread.join(_SECONDS)
-    if thread.is_alive():
-        return "[hangs]"
-    return problem[0] if problem else None
+    verify(CHECKS, run)
 
 
 def exports_a_batch(exporter: LogRecordExporter) -> None:
@@ -101,7 +76,7 @@ def delivers_outcomes(exporter: LogRecordExporter) -> None:
         outcome = exporter.deliver(sample_batch(), timeout)
         if not isinstance(outcome, Delivered | Rejected | Retryable):
             raise ContractError(f"returned {type(outcome).__name__}")
-    if time.monotonic() - started > _SECONDS:
+    if time.monotonic() - started > SECONDS:
         raise ContractError("took longer than its time-out")
 
 
@@ -111,7 +86,7 @@ def works_on_another_thread(exporter: LogRecordExporter) -> None:
     results: list[LogRecordExportResult] = []
     thread = threading.Thread(target=lambda: results.append(exporter.export(sample_batch())))
     thread.start()
-    thread.join(_SECONDS)
+    thread.join(SECONDS)
     _expect(results[0] if results else None, LogRecordExportResult.SUCCESS)
 
 

@@ -2,5 +2,19 @@
 
 from logspan.processors.enrich.bound import enrich_bound
 from logspan.processors.enrich.code import leave_out_code_location
+from logspan.processors.enrich.guarded import OwnEnrichers
+from logspan.processors.enrich.own import Enricher, EnricherFunction, Enrichers, enricher, named_enrichers
+from logspan.processors.enrich.view import EnrichContext, RecordView
 
-__all__ = ["enrich_bound", "leave_out_code_location"]
+__all__ = [
+    "EnrichContext",
+    "Enricher",
+    "EnricherFunction",
+    "Enrichers",
+    "OwnEnrichers",
+    "RecordView",
+    "enrich_bound",
+    "enricher",
+    "leave_out_code_location",
+    "named_enrichers",
+]
