@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from logspan.cli import loadtest, spool
+from logspan.cli import loadtest, redact, spool
 from logspan.errors import LogspanError
 from logspan.printable import escape_keeping_backslashes
 
@@ -16,6 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="logspan", description="OpenTelemetry logs for Python services.")
     groups = parser.add_subparsers(metavar="COMMAND", required=True)
     loadtest.add_parser(groups)
+    redact.add_parser(groups)
     spool.add_parser(groups)
     options = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
