@@ -23,7 +23,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # newer versions would rather have httpx2, older ones know httpx alone
     from starlette.testclient import TestClient
 
-__all__ = ["Seen", "TestClient", "Watched", "ids", "served", "watched"]
+__all__ = ["Seen", "TestClient", "Watched", "ids", "served", "serving", "watched"]
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,18 @@ def watched(app: Any, enrichers: Enrichers = (), **settings: Any) -> Iterator[Wa
 def served(app: Any, **options: Any) -> Iterator[int]:
     """Serve an app with real uvicorn, on a real socket; gives the port. Ends gracefully."""
     listener = socket.create_server(("127.0.0.1", 0))
+    with serving(app, listener, **options):
+        yield listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def serving(app: Any, listener: socket.socket, **options: Any) -> Iterator[uvicorn.Server]:
+    """The same on a socket of any kind, which is closed; gives the server."""
     server = uvicorn.Server(uvicorn.Config(app, **{"log_config": None, **options}))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        yield listener.getsockname()[1]
+        yield server
     finally:
         server.should_exit = True
         thread.join(15)

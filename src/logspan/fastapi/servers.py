@@ -8,7 +8,7 @@ from logspan.fastapi.request import CURRENT
 
 _NATIVE_EVENTS = ("http.server.request.exception", "fastapi.websocket.exception")
 _UNANSWERED = "ASGI callable returned without "
-"""How uvicorn's lines about an application begin that has returned too early."""
+"""How uvicorn begins to say that an application has returned too early, or has denied a WebSocket by a response."""
 
 
 def repeats_request(line: logging.LogRecord) -> bool:
@@ -23,11 +23,11 @@ def repeats_request(line: logging.LogRecord) -> bool:
         return False
     if line.name == "uvicorn.access":
         return request.live
-    if line.name == "uvicorn.error" and isinstance(line.msg, str):
-        if request.websocket and request.live and line.levelno == logging.INFO:  # accepted, refused, open, closed
+    if line.name == "uvicorn.error":
+        if request.websocket and line.levelno == logging.INFO:  # accepted, rejected, open, closed
             return True
-        if line.msg.startswith(_UNANSWERED):
-            return not request.complete
+        if isinstance(line.msg, str) and line.msg.startswith(_UNANSWERED):
+            return True
     error = line.exc_info[1] if line.exc_info else None
     return error is not None and id(error) == request.error_id
 

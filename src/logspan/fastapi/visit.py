@@ -70,4 +70,5 @@ class Visit:
             self._config.notices.say("request", f"a context was left open: {type(error).__name__}")
 
     def _stays(self) -> bool:
-        return self.request is not None and (self.request.error_id is not None or not self.request.complete)
+        request = self.request
+        return request is not None and (request.websocket or request.error_id is not None or not request.complete)
