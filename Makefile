@@ -72,7 +72,7 @@ format: $(VENV)/.with-lint ## let ruff put the code in order
 constraints: ## pin what is newest now into constraints.txt
 	@rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock
 	@$(VENV)/lock/bin/python -m pip install --quiet --upgrade pip
-	@$(VENV)/lock/bin/python -m pip install --quiet -e '.[structlog,loguru]' --group dev
+	@$(VENV)/lock/bin/python -m pip install --quiet -e '.[structlog,loguru]' --group dev --group bench
 	@{ sed -n '/^#/p' constraints.txt; $(VENV)/lock/bin/python -m pip freeze --exclude-editable | LC_ALL=C sort -f; } > constraints.new
 	@mv constraints.new constraints.txt && rm -rf $(VENV)/lock
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cases, web
+from benchmarks import cases, redaction, web
 from benchmarks.receiver import Receiver
 from benchmarks.table import Figures, Table
 
@@ -24,6 +24,7 @@ TABLES = {
     "sustained": cases.sustained,
     "pauses": cases.pauses,
     "fastapi": web.fastapi,
+    "redaction": redaction.redaction,
 }
 
 

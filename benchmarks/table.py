@@ -69,7 +69,9 @@ class Table:
             cells = (c.form.format(figures[key]) if key in figures else "-" for key, c in self.columns.items())
             print(f"  {label:<{width}}" + "".join(f"{cell:>13}" for cell in cells))
         for label, ratios in self.ratios(results).items():
-            print(f"  {label} / stock: " + ", ".join(f"{key} {value:.2f}" for key, value in ratios.items()))
+            print(
+                f"  {label} / {self.baselines[0]}: " + ", ".join(f"{key} {value:.2f}" for key, value in ratios.items())
+            )
 
 
 def progress(text: str) -> None:

@@ -1,0 +1,101 @@
+"""One redactor over one workload, in a process of its own: CPU per record, and in how many it hid the secret.
+
+python -m benchmarks.scrubbers logspan|logfire clean|mixed|hits      prints the figures as JSON
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry._logs import LogRecord, SeverityNumber
+
+COUNT = 4_000
+EVERY = {"clean": 0, "mixed": 14, "hits": 1}
+"""Every so many records have a secret; none when 0. 1 in 14 is 7 %."""
+FILLER = (
+    "the shelf was asked twice and answered in time, so the basket of the customer is complete and goes on to the till"
+)
+
+
+def secret(number: int) -> str:
+    return f"hunter{number}x"
+
+
+def message(number: int, *, hit: bool) -> str:
+    if hit and number % 2:
+        return f"connecting to postgresql://shop:{secret(number)}@db-{number % 7}:5432/orders; {FILLER}"
+    return f"order {number} placed in {number % 97} ms, {FILLER}, shelf {number * 31}"
+
+
+def attributes(number: int, *, hit: bool) -> dict[str, Any]:
+    user = {"password": secret(number)} if hit and not number % 2 else {"name": f"user {number}"}
+    return {
+        "order_id": number,
+        "customer": f"c-{number * 7919}",
+        "amount": number / 8,
+        "path": f"/orders/{number}/items",
+        **{f"user_{key}": value for key, value in user.items()},
+    }
+
+
+def workload(name: str) -> list[tuple[int, bool]]:
+    every = EVERY[name]
+    return [(number, bool(every) and number % every == 0) for number in range(COUNT)]
+
+
+Scrub = Callable[[Any], Any]
+
+
+def logspan() -> tuple[Callable[[int, bool], Any], Scrub]:
+    from logspan.processors.redact import Redactor
+    from logspan.record import Record
+    from logspan.settings import RedactionSettings
+
+    redactor = Redactor.from_settings(RedactionSettings())
+
+    def make(number: int, hit: bool) -> Any:  # noqa: FBT001
+        return Record(None, SeverityNumber.INFO, "INFO", message(number, hit=hit), attributes(number, hit=hit))
+
+    def scrub(record: Any) -> Any:
+        redactor(record)
+        return record
+
+    return make, scrub
+
+
+def logfire() -> tuple[Callable[[int, bool], Any], Scrub]:
+    from logfire._internal.scrubbing import Scrubber
+
+    def make(number: int, hit: bool) -> Any:  # noqa: FBT001
+        return LogRecord(body=message(number, hit=hit), attributes=attributes(number, hit=hit))
+
+    return make, Scrubber(None).scrub_log
+
+
+VARIANTS = {"logspan": logspan, "logfire": logfire}
+
+
+def measure(variant: str, name: str) -> dict[str, float]:
+    make, scrub = VARIANTS[variant]()
+    chosen = workload(name)
+    for number, hit in chosen[:500]:  # what is compiled or remembered at the first use is not what is measured
+        scrub(make(-number, hit))
+    records = [make(number, hit) for number, hit in chosen]
+    gc.collect()
+    gc.disable()
+    began = time.process_time_ns()
+    scrubbed = [scrub(record) for record in records]
+    took = time.process_time_ns() - began
+    hits = [(number, record) for (number, hit), record in zip(chosen, scrubbed, strict=True) if hit]
+    hidden = sum(secret(number) not in f"{record.body} {dict(record.attributes)}" for number, record in hits)
+    figures = {"record_us": took / COUNT / 1e3}
+    return figures | ({"hidden_percent": 100 * hidden / len(hits)} if hits else {})
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(*sys.argv[1:])))
