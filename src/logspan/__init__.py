@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from logspan.assemble import build_pipeline
-    from logspan.context import bind, bound, unbind
+    from logspan.binding import bind, bound, carry, unbind
     from logspan.errors import (
         InstrumentationError,
         LogspanError,
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from logspan.fastapi import instrument_app
     from logspan.fastapi.options import request_settings
     from logspan.health import HealthReport
+    from logspan.identity import set_user
     from logspan.install import Handle, configure_logging
     from logspan.ledger import LedgerSnapshot
     from logspan.pipeline import DrainReport, Pipeline
     from logspan.processors.enrich import EnrichContext, Enricher, RecordView, enricher
     from logspan.processors.redact import Redactor
+    from logspan.propagation import outgoing_headers
     from logspan.settings import Settings
     from logspan.sources.facade import StructuredLogger, get_logger
 
@@ -56,11 +58,14 @@ __all__ = [
     "bind",
     "bound",
     "build_pipeline",
+    "carry",
     "configure_logging",
     "enricher",
     "get_logger",
     "instrument_app",
+    "outgoing_headers",
     "request_settings",
+    "set_user",
     "unbind",
 ]
 
@@ -83,15 +88,18 @@ _MODULES: Final = MappingProxyType(
         "StructuredLogger": "sources.facade",
         "UnknownExporterError": "errors",
         "UnknownPluginError": "errors",
-        "bind": "context",
-        "bound": "context",
+        "bind": "binding",
+        "bound": "binding",
         "build_pipeline": "assemble",
+        "carry": "binding",
         "configure_logging": "install",
         "enricher": "processors.enrich",
         "get_logger": "sources.facade",
         "instrument_app": "fastapi",
+        "outgoing_headers": "propagation",
         "request_settings": "fastapi.options",
-        "unbind": "context",
+        "set_user": "identity",
+        "unbind": "binding",
     }
 )
 

@@ -25,9 +25,12 @@ from logspan.notices import Notices
 from logspan.pipeline import Pipeline
 from logspan.plugins import create_enricher, create_exporter
 from logspan.processors.enrich import (
+    BaggageEnricher,
     Enrichers,
     OwnEnrichers,
     enrich_bound,
+    enrich_request,
+    enrich_user,
     leave_out_code_location,
     named_enrichers,
 )
@@ -130,9 +133,13 @@ def _stages(settings: Settings, own: OwnEnrichers) -> Stages:
     severity = _filter(settings.level, settings.filter)
     sampling = settings.sampling
     samplers = [("sample", TraceIdSampler(sampling.sampling_percentage, sampling.hash_seed))]
+    enrich = settings.enrich
     enrichers: list[tuple[str, Callable[[Record], None], bool]] = [
-        ("bound", enrich_bound, settings.enrich.bound_context),
-        ("code", leave_out_code_location, not settings.enrich.code_location),
+        ("user", enrich_user, enrich.request_identity),
+        ("bound", enrich_bound, enrich.bound_context),
+        ("request", enrich_request, enrich.request_identity),
+        ("baggage", BaggageEnricher(enrich.baggage), bool(enrich.baggage)),
+        ("code", leave_out_code_location, not enrich.code_location),
         ("enrichers", own, own.any),
     ]
     return Stages(

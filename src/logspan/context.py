@@ -1,24 +1,21 @@
-"""What a record inherits from where it is made: bound attributes, and the pipeline that it goes to."""
+"""What a record inherits from where it is made: its request, and the pipeline that it goes to. See also `binding`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextvars import ContextVar, Token
-from types import MappingProxyType, TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from opentelemetry._logs import Logger, LoggerProvider, NoOpLogger
-from opentelemetry.util.types import AnyValue
 
-from logspan.values import clean_attributes
-
-_NOTHING: Mapping[str, AnyValue] = MappingProxyType({})
-_bound: ContextVar[Mapping[str, AnyValue]] = ContextVar("logspan.bound", default=_NOTHING)
 _inside_pipeline: ContextVar[bool] = ContextVar("logspan.inside_pipeline", default=False)
 
 
 class RequestInfo(Protocol):
     """The request that is being handled, as code below the web framework sees it: an enricher, say."""
+
+    @property
+    def id(self) -> str | None:
+        """The request's id, `http.request.id`; None where requests have none."""
 
     @property
     def method(self) -> str:
@@ -38,58 +35,6 @@ class RequestInfo(Protocol):
 
 REQUEST: ContextVar[RequestInfo | None] = ContextVar("logspan.request", default=None)
 """The request of this context. It may be over: some servers run a later one in the context of an earlier."""
-
-
-class BoundToken:
-    """What `bind` returns: undo it with `reset()`, or use it as a context manager."""
-
-    __slots__ = ("_token",)
-
-    def __init__(self, token: Token[Mapping[str, AnyValue]]) -> None:
-        self._token: Token[Mapping[str, AnyValue]] | None = token
-
-    def reset(self) -> None:
-        """Put back what was bound before. Never raises, also from another task or a second time."""
-        token, self._token = self._token, None
-        if token is None:
-            return
-        try:
-            _bound.reset(token)
-        except ValueError:  # another context: what was bound there ends with it
-            pass
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.reset()
-
-
-def bind(attributes: Mapping[str, Any] | None = None, /, **more: Any) -> BoundToken:
-    """Put attributes on every record of this context, until it ends or they are unbound.
-
-    Names that are no Python identifiers (`"order.id"`) come in a mapping: `bind({"order.id": 42})`.
-    Values are captured as they are now, like those of a log call.
-    """
-    given = clean_attributes(attributes) if attributes is not None else {}
-    return BoundToken(_bound.set({**_bound.get(), **given, **clean_attributes(more)}))
-
-
-def unbind(*keys: str) -> BoundToken:
-    """Take attributes off the records of this context; keys that are not bound are passed over."""
-    return BoundToken(_bound.set({key: value for key, value in _bound.get().items() if key not in keys}))
-
-
-def bound() -> Mapping[str, AnyValue]:
-    """What is bound in this context: a read-only view, in the order of binding."""
-    return MappingProxyType(dict(_bound.get()))
-
-
-def bound_attributes() -> Mapping[str, AnyValue]:
-    """The same without a copy, for the pipeline: not to be changed by who gets it."""
-    return _bound.get()
 
 
 def mark_pipeline_thread() -> None:

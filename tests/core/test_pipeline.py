@@ -22,8 +22,8 @@ from opentelemetry.sdk._logs.export import (
 )
 from opentelemetry.sdk.resources import Resource
 
+from logspan.binding import bind
 from logspan.clock import SystemClock
-from logspan.context import bind
 from logspan.delivery.admission import Admission, QueueBound
 from logspan.delivery.intake import Intake
 from logspan.errors import UnknownExporterError

@@ -97,6 +97,7 @@ def test_a_request_has_one_record_with_the_ids_of_its_span(mode: str) -> None:
         assert request.event == "http.server.request"
         assert request.severity == "INFO"
         duration = request.attributes.pop("http.server.request.duration")
+        assert request.attributes.pop("http.request.id") == response.headers["x-request-id"]
         assert 0 < request.attributes.pop("logspan.request.time_to_first_byte") <= duration < 10
         assert request.body == f"GET /v1/orders/{{order_id}} 200 {duration * 1000:.1f} ms"
         assert request.attributes == {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logspan.context import bind
+from logspan.binding import bind
 from logspan.processors.enrich import enrich_bound
 from tests.core.support import record
 

@@ -11,6 +11,7 @@ from opentelemetry._logs import get_logger_provider
 from logspan.errors import InstrumentationError
 from logspan.fastapi.client import Proxies
 from logspan.fastapi.content import ContentTypes
+from logspan.fastapi.identification import Identification, UserResolver
 from logspan.fastapi.layers import Edge, RequestLayer, RouteLayer
 from logspan.fastapi.options import Options, RequestConfig, header_names
 from logspan.fastapi.request import CURRENT
@@ -19,6 +20,7 @@ from logspan.fastapi.spans import Contrib, choose
 from logspan.fastapi.stack import Stack
 from logspan.install import Handle, disabled, install, process_signals, process_sources
 from logspan.notices import Notices
+from logspan.propagation import propagate_request_ids
 from logspan.providers import DelegatingLoggerProvider, install_providers
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def instrument_app(
     pipeline: Pipeline | None = None,
     exporters: Mapping[str, LogRecordExporter] | Sequence[LogRecordExporter] | None = None,
     enrichers: Enrichers = (),
+    user_resolver: UserResolver | None = None,
 ) -> Handle:
     """Send all logs of a FastAPI app through a pipeline, with a record and a span for each request.
 
@@ -67,6 +70,7 @@ def instrument_app(
     settings = settings or Settings()
     if settings.sdk_disabled:
         return disabled(settings)
+    identification = Identification.of(settings, user_resolver)
     spans = choose(app, settings.tracing.instrumentation)
     if pipeline is None:
         from logspan.assemble import build_pipeline
@@ -74,7 +78,9 @@ def instrument_app(
         pipeline = build_pipeline(settings, exporters=exporters, enrichers=enrichers)
     handle = install(pipeline, settings, exporters=exporters)
     handle.add_companion(install_providers(pipeline, settings))
-    edge = Edge(_config(app, pipeline, settings), handle.started, _end_of_lifespan(handle), spans)
+    if identification.propagate:
+        handle.add_undo(propagate_request_ids())
+    edge = Edge(_config(app, pipeline, settings, identification), handle.started, _end_of_lifespan(handle), spans)
     handle.may_end_without_lifespan = True
     _watch(app, edge, handle)
     return handle
@@ -87,7 +93,7 @@ def _check(app: Any) -> None:
     raise InstrumentationError(f"instrument_app needs a FastAPI or Starlette app, not {type(app).__name__}.{wrapped}")
 
 
-def _config(app: Any, pipeline: Pipeline, settings: Settings) -> RequestConfig:
+def _config(app: Any, pipeline: Pipeline, settings: Settings, identification: Identification) -> RequestConfig:
     header = settings.tracing.response_header
     chosen = settings.request
     return RequestConfig(
@@ -108,6 +114,7 @@ def _config(app: Any, pipeline: Pipeline, settings: Settings) -> RequestConfig:
         proxies=Proxies.named(chosen.trusted_proxies, chosen.forwarded_header),
         known_methods=frozenset(chosen.known_methods),
         content_types=ContentTypes.named(chosen.body_content_types),
+        identification=identification,
     )
 
 

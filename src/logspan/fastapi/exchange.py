@@ -1,7 +1,8 @@
-"""The messages of one request, watched as they pass: counted, never kept; one header is added."""
+"""The messages of one request, watched as they pass: counted, never kept; the headers with its ids are added."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
 
@@ -13,6 +14,7 @@ from logspan.fastapi.peek import peek
 from logspan.fastapi.request import Request
 
 _STARTS = ("http.response.start", "websocket.http.response.start")
+_ANSWERS = (*_STARTS, "websocket.accept")
 _BODIES = ("http.response.body", "websocket.http.response.body")
 _GONE = ("http.disconnect", "websocket.disconnect")
 
@@ -83,7 +85,7 @@ class Exchange:
                     self._look()
                 self.request.live = False
                 return message, True
-            if message["type"] == "http.response.start":
+            if message["type"] in _ANSWERS:
                 return self._starting(message), False
         except Exception as error:
             self._blame("send", error)
@@ -105,18 +107,25 @@ class Exchange:
                 self.request.disconnected = True
 
     def _starting(self, message: Message) -> Message:
+        """With the headers that the client knows the request by, unless the application has set them itself."""
         request = self.request
         request.saw_span()
-        self._trailers = bool(message.get("trailers", False))
         headers = list(message.get("headers", ()))
-        request.response_headers = headers
-        if request.options.response_body:
-            request.response_content = self._content(message)
-        name = request.config.header
-        if name is None or request.span is None or any(key.lower() == name for key, _ in headers):
-            return message
-        trace_id = format_trace_id(request.span.get_span_context().trace_id)
-        return {**message, "headers": [*headers, (name, trace_id.encode())]}
+        if message["type"] == "http.response.start":
+            self._trailers = bool(message.get("trailers", False))
+            request.response_headers = headers
+            if request.options.response_body:
+                request.response_content = self._content(message)
+        names = {key.lower() for key, _ in headers}
+        added = [(name, value.encode("latin-1")) for name, value in self._ids() if name not in names]
+        return {**message, "headers": [*headers, *added]} if added else message
+
+    def _ids(self) -> Iterator[tuple[bytes, str]]:
+        request = self.request
+        if request.config.header is not None and request.span is not None:
+            yield request.config.header, format_trace_id(request.span.get_span_context().trace_id)
+        if request.config.identification.header is not None and request.id is not None:
+            yield request.config.identification.header, request.id
 
     def _content(self, message: Message) -> Content | None:
         """Where the body goes that belongs to a scope or to the start of a response, if it is to be kept."""

@@ -100,8 +100,18 @@ class RouteLayer:
             return
         if self.edge.spans != "off":
             scope.setdefault(NATIVE_KEY, None)  # FastAPI steps aside for others here, and so must apps mounted below
-        request.reached_routes(scope)
+        before = request.reached_routes(scope)
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, _answering(request, send))
         finally:
-            request.left_routes()
+            request.left_routes(before)
+
+
+def _answering(request: Request, send: Send) -> Send:
+    """`send` as the routes have it: whatever task it is called in answers the request, and there is an end to that."""
+
+    async def answer(message: Message) -> None:
+        request.answers(message)
+        await send(message)
+
+    return answer

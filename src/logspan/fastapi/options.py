@@ -11,6 +11,7 @@ from opentelemetry._logs import LoggerProvider
 from logspan.fastapi.asgi import Scope
 from logspan.fastapi.client import Proxies
 from logspan.fastapi.content import ContentTypes
+from logspan.fastapi.identification import Identification
 from logspan.notices import Notices
 
 _ATTRIBUTE = "__logspan_request_settings__"
@@ -51,6 +52,7 @@ class RequestConfig:
     proxies: Proxies = field(default_factory=Proxies)
     known_methods: frozenset[str] = frozenset()
     content_types: ContentTypes = field(default_factory=ContentTypes)
+    identification: Identification = field(default_factory=Identification)
     notices: Notices = field(default_factory=Notices)
 
     def excludes(self, path: str) -> bool:

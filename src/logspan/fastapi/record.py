@@ -6,7 +6,6 @@ from time import perf_counter, time_ns
 
 from opentelemetry._logs import NoOpLogger, SeverityNumber
 
-from logspan.context import bind
 from logspan.fastapi.attributes import attributes_of
 from logspan.fastapi.failure import Outcome
 from logspan.fastapi.outcome import SEVERITIES, SLOW, outcome_of
@@ -40,8 +39,7 @@ def _emit(request: Request) -> None:
         return
     record = _record(request, outcome, severity, request.route)
     record.instrumentation_scope = getattr(logger, "instrumentation_scope", None)
-    with bind(request.bound):
-        logger.emit(record)
+    logger.emit(record)
 
 
 def _severity(request: Request, outcome: Outcome) -> tuple[SeverityNumber, str]:

@@ -9,9 +9,11 @@ from time import perf_counter
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from opentelemetry.trace import Span, get_current_span
+from opentelemetry.util.types import AnyValue
 
-from logspan.context import REQUEST, bound_attributes
-from logspan.fastapi.asgi import Scope, header, path_in_app
+from logspan.binding import REQUEST_ID, Place
+from logspan.context import REQUEST
+from logspan.fastapi.asgi import Message, Scope, header, path_in_app
 from logspan.fastapi.content import Content
 from logspan.fastapi.failure import Failure, Outcome, failure_of
 from logspan.fastapi.options import Options, RequestConfig, overrides_of
@@ -52,7 +54,7 @@ class Request:
     __slots__ = (
         "_endpoint",
         "_options",
-        "bound",
+        "bindings",
         "close_code",
         "complete",
         "config",
@@ -85,7 +87,9 @@ class Request:
         self.status: int | None = None
         self.error_id: int | None = None
         self.failure: Failure | None = None
-        self.bound: Mapping[str, Any] = {}
+        self.bindings = config.identification.bindings(scope)
+        if config.identification.user is not None:
+            self.bindings.ask = self._find_user
         self.started_at = perf_counter()
         self.first_byte_at: float | None = None
         self.ended_at: float | None = None
@@ -115,6 +119,16 @@ class Request:
             for overrides in overrides_of(self.scope):
                 self._options = overrides.applied_to(self._options)
         return self._options
+
+    @property
+    def id(self) -> str | None:
+        """What the request is known by, in and out; None where requests have no ids."""
+        identifier = self.bindings.identity.get(REQUEST_ID)
+        return None if identifier is None else str(identifier)
+
+    def _find_user(self) -> Mapping[str, AnyValue] | None:
+        user = self.config.identification.user
+        return None if user is None else user.find(self.scope)
 
     @property
     def speaks(self) -> bool:
@@ -169,15 +183,26 @@ class Request:
                 self.span = span
 
     @guarded
-    def reached_routes(self, scope: Scope) -> None:
-        """Follow the scope that the router will write the route into."""
+    def reached_routes(self, scope: Scope) -> Place:
+        """Follow the scope that the router will write the route into; what is returned is for `left_routes`."""
         self.scope = scope
         self.saw_span()
+        return self.bindings.enter_routes()
 
     @guarded
-    def left_routes(self) -> None:
-        """Keep what the endpoint has bound: a middleware may have run it in a context of its own."""
-        self.bound = bound_attributes()
+    def answers(self, message: Message) -> None:
+        """Note a message of the routes: whoever begins the response works for the request, until its last part."""
+        kind = message["type"]
+        if kind == "http.response.start":
+            self.bindings.own_task()
+        elif kind == "http.response.pathsend" or (kind == "http.response.body" and not message.get("more_body")):
+            self.bindings.responded = True
+
+    @guarded
+    def left_routes(self, before: Place | None) -> None:
+        """Come back to the middleware."""
+        if before is not None:
+            self.bindings.leave_routes(before)
 
     @guarded
     def failed(self, error: BaseException) -> None:

@@ -8,7 +8,8 @@ from opentelemetry import context as otel_context
 from opentelemetry._logs import LoggerProvider
 from opentelemetry.context import Context
 
-from logspan.context import ROUTING, BoundToken, bound, unbind
+from logspan.binding import Place
+from logspan.context import ROUTING
 from logspan.fastapi.asgi import Scope
 from logspan.fastapi.options import RequestConfig
 from logspan.fastapi.request import CURRENT, SCOPE_KEY, Request
@@ -27,7 +28,7 @@ class Visit:
         self.request: Request | None = None
         self._routing: Token[LoggerProvider | None] | None = None
         self._state: Token[Request | None] | None = None
-        self._bound: BoundToken | None = None
+        self._place: Token[Place] | None = None
         self._otel: Token[Context] | None = None
         self._config = config
         try:
@@ -46,12 +47,12 @@ class Visit:
         scope[SCOPE_KEY] = request
         if scope.get(NATIVE_KEY) is not None:
             request.saw_span()
+        self._place = request.bindings.enter()
         self._state = CURRENT.set(request)
         self.request = request
 
     def _forget_the_request_before(self, scope: Scope, *, fresh_context: bool) -> None:
         """This context is a copy of that of an earlier request on the connection; nothing of it belongs here."""
-        self._bound = unbind(*bound())
         if fresh_context and scope.get(NATIVE_KEY) is None:  # else the current span is this request's already
             self._otel = otel_context.attach(Context())
 
@@ -60,10 +61,11 @@ class Visit:
         try:
             if self._otel is not None:
                 otel_context.detach(self._otel)
-            if self._bound is not None:
-                self._bound.reset()
-            if self._state is not None and not (self._stays() and self._state.old_value is Token.MISSING):
-                CURRENT.reset(self._state)
+            if self._state is not None and self.request is not None:
+                stays = self._stays() and self._state.old_value is Token.MISSING
+                self.request.bindings.leave(None if stays else self._place)
+                if not stays:
+                    CURRENT.reset(self._state)
             if self._routing is not None:
                 ROUTING.leave(self._routing)
         except Exception as error:  # another context: what was set there ends with it

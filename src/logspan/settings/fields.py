@@ -73,6 +73,10 @@ def _header_name(name: str) -> str:
     return name
 
 
+def _none(value: Any) -> Any:
+    return None if isinstance(value, str) and value.strip().lower() == "none" else value
+
+
 def _headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
     """Lower-case names, as HTTP/2 and gRPC want them; of two spellings of one name the later counts."""
     for name, value in headers.items():
@@ -97,4 +101,7 @@ Regex = Annotated[str, AfterValidator(_regex)]
 FilePath = Annotated[Path, AfterValidator(_expanded)]
 ExistingFile = Annotated[Path, AfterValidator(_expanded), AfterValidator(_existing)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
+OptionalHeader = Annotated[HeaderName | None, BeforeValidator(_none)]
+"""A header's name; `none` stands for no header, as an empty text would be an unset one."""
+
 Headers = Annotated[dict[str, SecretStr], AfterValidator(_headers)]

@@ -11,9 +11,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from logspan.settings.endpoints import LokiSettings, OtlpSettings
-from logspan.settings.fields import Choice, FilePath, HeaderName, Level, Regex, broken_rule, each_once
+from logspan.settings.fields import Choice, FilePath, Level, OptionalHeader, Regex, broken_rule, each_once
 from logspan.settings.loading import LoadedSettings
-from logspan.settings.requests import RequestSettings
+from logspan.settings.requests import RequestIdSettings, RequestSettings, UserSettings
 from logspan.settings.section import Section
 
 
@@ -217,6 +217,17 @@ class EnrichSettings(Section):
     def _once(cls, names: list[str]) -> list[str]:
         return each_once(names, "names of enrichers")
 
+    request_identity: bool = Field(
+        default=True,
+        description="`http.request.id`, the attributes of the user, and `logspan.background` on what is logged when "
+        "the response is out.",
+    )
+    baggage: list[str] = Field(
+        default_factory=list,
+        description="Entries of the W3C baggage that are put on records, by name; a `*` at the end stands for any "
+        "rest. A caller may write there what it likes.",
+    )
+
 
 class RedactionSettings(Section):
     """Masking of secrets, before any exporter sees a record."""
@@ -270,14 +281,9 @@ class TracingSettings(Section):
         "opentelemetry-instrumentation-fastapi (`contrib`), what is there (`auto`), or nobody (`off`).",
     )
     export: bool = Field(default=True, description="Whether spans are sent to the OTLP endpoint.")
-    response_header: HeaderName | None = Field(
+    response_header: OptionalHeader = Field(
         default="x-trace-id", description="Response header that carries the trace id; `none`: no header."
     )
-
-    @field_validator("response_header", mode="before")
-    @classmethod
-    def _none(cls, value: object) -> object:
-        return None if isinstance(value, str) and value.strip().lower() == "none" else value
 
 
 class MetricsSettings(Section):
@@ -348,6 +354,8 @@ class Settings(LoadedSettings):
     tracing: TracingSettings = Field(default_factory=TracingSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     request: RequestSettings = Field(default_factory=RequestSettings)
+    request_id: RequestIdSettings = Field(default_factory=RequestIdSettings)
+    user: UserSettings = Field(default_factory=UserSettings)
 
     @field_validator("exporters")
     @classmethod

@@ -1,4 +1,4 @@
-"""The section about the record that is made for each request."""
+"""The sections about requests: the record that is made of each, its id, its user."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from logspan.settings.fields import Choice, HeaderName
+from logspan.settings.fields import Choice, HeaderName, OptionalHeader
 from logspan.settings.section import Section
 
 HEALTH_CHECKS = (
@@ -97,4 +97,34 @@ class RequestSettings(Section):
         default=["application/json", "application/x-www-form-urlencoded", "text/plain"],
         description="Media types of the bodies that are kept; `application/json` stands for `application/*+json` too, "
         "`text/*` for all text. Compressed bodies are not kept.",
+    )
+
+
+class RequestIdSettings(Section):
+    """The id of each request: on its records, in its response, along with the calls that it makes."""
+
+    header: OptionalHeader = Field(
+        default="x-request-id", description="The header that carries it, in and out; `none`: requests have no id."
+    )
+    accept: bool = Field(
+        default=True,
+        description="Whether the id that a client gives is taken: a single one, of 1 to 128 letters, digits and "
+        "`._~:/+=@#-`. Otherwise, and for all others, one is made.",
+    )
+    propagate: bool = Field(
+        default=True, description="Whether it goes along where the OTel propagators put a `traceparent`."
+    )
+
+
+class UserSettings(Section):
+    """Who makes a request: what the application's own authentication has found out, nothing else."""
+
+    state: str | None = Field(
+        default=None,
+        description="Name in `request.state` where the application keeps a verified user: an id, a mapping, or an "
+        "object with an `id`.",
+    )
+    scope: bool = Field(
+        default=True,
+        description="Whether `request.user` is looked at, which Starlette's `AuthenticationMiddleware` sets.",
     )

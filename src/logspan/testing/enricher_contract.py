@@ -41,6 +41,7 @@ class SampleRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     any_header: str | None = None
     """What each header holds that is not in `headers`."""
+    id: str | None = "4f3c2b1a"
 
     def header(self, name: str) -> str | None:
         """The value of one header."""

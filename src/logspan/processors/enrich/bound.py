@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logspan.context import bound_attributes
+from logspan.binding import bound_attributes
 from logspan.record import Record
 
 

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from opentelemetry.trace import SpanContext, get_current_span
 from opentelemetry.util.types import AnyValue
 
-from logspan.context import RequestInfo, bound, current_request
+from logspan.binding import bound
+from logspan.context import RequestInfo, current_request
 from logspan.record import Record
 
 

@@ -1,0 +1,26 @@
+"""Entries of the W3C baggage, which callers may fill with what they like: only those that are named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from opentelemetry.baggage import get_all
+
+from logspan.record import Record
+from logspan.values import MAX_TEXT, cut_text
+
+
+class BaggageEnricher:
+    """Adds the entries of the current baggage whose names are allowed; a `*` at the end stands for any rest."""
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        allowed = tuple(allowed)
+        self._names = frozenset(name for name in allowed if not name.endswith("*"))
+        self._prefixes = tuple(name[:-1] for name in allowed if name.endswith("*"))
+
+    def __call__(self, record: Record) -> None:
+        """Add them, under the names that they have; what the log call says, or what is bound, wins."""
+        attributes = record.attributes
+        for name, value in get_all().items():
+            if name not in attributes and (name in self._names or name.startswith(self._prefixes)):
+                attributes[name] = cut_text(str(value), MAX_TEXT)
