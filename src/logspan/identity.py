@@ -81,5 +81,5 @@ def _qualified(attributes: Mapping[str, Any]) -> dict[str, Any]:
 def _part(user: object, name: str) -> Any:
     try:
         return getattr(user, name, None)
-    except NotImplementedError:  # Starlette's `SimpleUser` has a name and no identity
+    except NotImplementedError:  # what Starlette's `BaseUser` does where a user has none
         return None

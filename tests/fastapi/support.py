@@ -79,11 +79,13 @@ def _seen(record: Any) -> Seen:
 
 
 @contextlib.contextmanager
-def watched(app: Any, enrichers: Enrichers = (), **settings: Any) -> Iterator[Watched]:
+def watched(app: Any, *, enrichers: Enrichers = (), resolver: Any = None, **settings: Any) -> Iterator[Watched]:
     """Instrument an app for the time of a test."""
     memory, spans = InMemoryExporter(), InMemorySpanExporter()
     settings.setdefault("filter", {"excluded_scopes": ["httpx", "httpcore", "asyncio"]})  # the test's own client
-    handle = instrument_app(app, Settings(**settings), exporters={"memory": memory}, enrichers=enrichers)
+    handle = instrument_app(
+        app, Settings(**settings), exporters={"memory": memory}, enrichers=enrichers, user_resolver=resolver
+    )
     provider: Any = trace.get_tracer_provider()
     if settings.get("tracing", {}).get("instrumentation") != "off":
         provider.add_span_processor(SimpleSpanProcessor(spans))

@@ -12,7 +12,8 @@ from typing import Any
 
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from logspan.context import REQUEST, bind
+from logspan.binding import bind
+from logspan.context import REQUEST
 from logspan.processors.enrich import EnrichContext, Enricher, EnricherFunction, RecordView, named_enrichers
 from logspan.record import Record, exception_attributes, severity
 from logspan.testing.rules import ContractError, verify
