@@ -5,9 +5,11 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
@@ -64,6 +66,30 @@ def test_the_service_of_the_quick_start(tmp_path: Path) -> None:
     assert "order looked up" in text
     assert "running low" in text
     assert text.count('"order_id": 42') >= 2
+
+
+def test_users_and_threads_of_the_guide(tmp_path: Path) -> None:
+    """R6.3, R2.3: user, order and id are on the records of the request, in threads, tasks and background."""
+    program = """
+        from fastapi.testclient import TestClient
+        import users
+
+        with TestClient(users.app) as client:
+            assert client.post("/orders/7", headers={"x-session": "wrong"}).status_code == 401
+            sent = {"x-session": "s3cret", "x-request-id": "r-7"}
+            assert client.post("/orders/7", headers=sent).json() == {"user": "42", "total": 5}
+        """
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)]
+    environ = environment(PYTHONPATH=str(EXAMPLES))
+    run = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True, timeout=30)
+    found: list[Any] = [line for line in lines(run.stdout) if '"r-7"' in json.dumps(line)]
+    told = {line["body"]: line["attributes"] for line in found}
+    assert [line["body"] for line in found[:4]] == ["price looked up", "stock looked up", "stock looked up", "shipped"]
+    assert len(found) == 5
+    assert {line["attributes"]["user.id"] for line in found} == {"42"}
+    assert {line["attributes"]["order_id"] for line in found} == {7}
+    assert [line["attributes"]["item"] for line in found[1:3]] == ["chair", "table"]
+    assert [body for body, attributes in told.items() if "logspan.background" in attributes] == ["shipped"]
 
 
 def test_the_program_of_its_guide(tmp_path: Path) -> None:

@@ -5,7 +5,19 @@ from typing import assert_type
 from fastapi import FastAPI
 from opentelemetry.sdk._logs import LoggerProvider
 
-from logspan import DrainReport, Handle, HealthReport, Pipeline, Settings, bind, get_logger, instrument_app
+from logspan import (
+    DrainReport,
+    Handle,
+    HealthReport,
+    Pipeline,
+    Settings,
+    bind,
+    carry,
+    get_logger,
+    instrument_app,
+    outgoing_headers,
+    set_user,
+)
 from logspan.settings import OtlpSettings
 
 app = FastAPI()
@@ -24,7 +36,15 @@ async def order(order_id: int) -> dict[str, int]:
         raise
 
 
+def priced(item: str, *, currency: str = "EUR") -> int:
+    set_user("42", name="ann", roles=["admin"])
+    assert_type(outgoing_headers({"accept": "text/plain"}), dict[str, str])
+    return len(item + currency)
+
+
 def install() -> None:
+    assert_type(carry(priced)("chair", currency="CHF"), int)
+    assert_type(instrument_app(app, user_resolver=lambda connection: connection.state.user), Handle)
     assert_type(instrument_app(app), Handle)
     settings = Settings(service_name="shop", exporters=["otlp", "file"], otlp=OtlpSettings(timeout=5.0))
     with instrument_app(app, settings) as handle:
