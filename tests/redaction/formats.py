@@ -61,7 +61,7 @@ SCHEMES = (
     r"35(2[89]|[3-8]\d)\d{12}",
     r"3(0[0-5]|[689]\d)\d{11}",
     r"62\d{14,17}",
-    r"(50|5[6-9]|6\d)\d{10,17}",
+    r"(50(18|20|38)|5893|6304|6759|676[1-3])\d{8,15}",
     r"220[0-4]\d{12}",
 )
 
@@ -173,9 +173,9 @@ def dni(number: str) -> bool:
 
 
 def hetu(number: str) -> bool:
-    """Finnish henkilötunnus: the check character is the remainder modulo 31."""
-    digits = number[:6] + number[7:10]
-    return len(number) == 11 and "0123456789ABCDEFHJKLMNPRSTUVWXY"[int(digits) % 31] == number[10]
+    """Finnish henkilötunnus: the remainder modulo 31 is the check; the century's sign may be left out."""
+    digits = number[:6] + number[-4:-1]
+    return len(number) in (10, 11) and "0123456789ABCDEFHJKLMNPRSTUVWXY"[int(digits) % 31] == number[-1]
 
 
 def personnummer(number: str) -> bool:
@@ -218,6 +218,24 @@ def nric(number: str) -> bool:
     letters = "JZIHGFEDCBA" if number[0] in "ST" else "XWUTRQPNMLK"
     offset = 4 if number[0] in "TG" else 0
     return len(number) == 9 and letters[(weighted(number[1:8], (2, 7, 6, 5, 4, 3, 2)) + offset) % 11] == number[8]
+
+
+def us_mbi(number: str) -> bool:
+    """Medicare Beneficiary Identifier (CMS): eleven places, letters without S, L, O, I, B, Z."""
+    letter = "[AC-HJKMNP-RT-Y]"
+    either = "[AC-HJKMNP-RT-Y0-9]"
+    return bool(re.fullmatch(rf"[1-9]{letter}{either}\d{letter}{either}\d{letter}{{2}}\d\d", number))
+
+
+def nino(number: str) -> bool:
+    """UK National Insurance number (HMRC): two letters, six digits, a suffix A to D."""
+    prefix = r"(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]"
+    return bool(re.fullmatch(rf"{prefix}\d{{6}}[A-D]", number))
+
+
+def in_pan(number: str) -> bool:
+    """Indian permanent account number: five letters (the fourth tells the holder), four digits, a letter."""
+    return bool(re.fullmatch(r"[A-Z]{3}[ABCFGHJLPT][A-Z]\d{4}[A-Z]", number))
 
 
 def codice_fiscale(number: str) -> bool:

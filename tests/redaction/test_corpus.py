@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,6 +17,33 @@ from tests.redaction.survival import leaked, lost
 
 POSITIVES = positives()
 NEGATIVES = negatives()
+DISGUISED = {"base64", "hex", "percent", "lookalike", "zero_width"}
+CHECKS: dict[str, tuple[Callable[[str], bool], ...]] = {
+    "aba_routing": (formats.aba,),
+    "npi": (formats.npi,),
+    "ca_sin": (formats.sin,),
+    "au_tfn": (formats.tfn,),
+    "au_medicare": (formats.au_medicare,),
+    "in_aadhaar": (formats.aadhaar,),
+    "uk_nhs": (formats.nhs,),
+    "pl_pesel": (formats.pesel,),
+    "nl_bsn": (formats.bsn,),
+    "br_cpf": (formats.cpf,),
+    "fr_nir": (formats.nir,),
+    "es_dni": (formats.dni,),
+    "fi_hetu": (formats.hetu,),
+    "se_personnummer": (formats.personnummer,),
+    "tr_kimlik": (formats.tc_kimlik,),
+    "kr_rrn": (formats.rrn,),
+    "za_id": (formats.za_id,),
+    "cn_id": (formats.cn_id,),
+    "th_id": (formats.th_id,),
+    "sg_nric": (formats.nric,),
+    "it_codice_fiscale": (formats.codice_fiscale,),
+    "us_mbi": (formats.us_mbi,),
+    "uk_nino": (formats.nino,),
+    "in_pan": (formats.in_pan,),
+}
 KNOWN_FIELDS = {"id", "kind", "tier", "place", "set", "text", "attributes", "secrets", "keep"}
 
 
@@ -33,14 +61,15 @@ def hidden(value: Any, secrets: tuple[str, ...]) -> Any:
     return value
 
 
-def by_kind(kind: str) -> list[Case]:
-    return [case for case in POSITIVES if case.kind == kind]
+def readable(kind: str) -> list[Case]:
+    """The cases of a kind whose values stand there as they are, neither encoded nor disguised."""
+    return [case for case in POSITIVES if case.kind == kind and case.place not in DISGUISED]
 
 
 def test_there_are_enough_cases() -> None:
     """Of those with secrets and of those without, and a third of each is held out."""
-    assert len(POSITIVES) >= 800
-    assert len(NEGATIVES) >= 250
+    assert len(POSITIVES) >= 1500
+    assert len(NEGATIVES) >= 750
     for cases in (POSITIVES, NEGATIVES):
         assert 0.28 < sum(case.held_out for case in cases) / len(cases) < 0.39
 
@@ -118,23 +147,21 @@ def whole(case: Case, pattern: str) -> list[str]:
 
 def test_cards_are_valid() -> None:
     """Each case of a card holds one that passes Luhn and belongs to a scheme, whatever separates its digits."""
-    for case in by_kind("card"):
-        if case.place in ("lookalike", "zero_width"):
-            continue
+    for case in readable("card"):
         numbers = whole(case, r"(?<!\d)\d(?:[ .\-\u00a0]?\d){12,18}(?!\d)")
         assert any(map(formats.card, numbers)), case.id
 
 
 def test_ibans_are_valid() -> None:
     """Each case of an IBAN holds one with the right length and remainder."""
-    for case in by_kind("iban"):
+    for case in readable("iban"):
         numbers = whole(case, r"(?i)\b[a-z]{2}\d{2}(?:[ \-]?[a-z0-9]{1,4}){3,8}\b")
         assert any(formats.iban(number[:length]) for number in numbers for length in range(15, 35)), case.id
 
 
 def test_social_security_numbers_are_valid() -> None:
     """Each is outside of the ranges that are never given out."""
-    for case in by_kind("us_ssn"):
+    for case in readable("us_ssn"):
         for secret in case.secrets:
             number = re.sub(r"\D", "", secret)
             assert formats.us_ssn(number) or formats.us_itin(number), case.id
@@ -142,10 +169,19 @@ def test_social_security_numbers_are_valid() -> None:
 
 def test_wallets_are_valid() -> None:
     """Each address carries its checksum; those of Ethereum may be in lower case and then have none."""
-    for case in by_kind("wallet"):
+    for case in readable("wallet"):
         for secret in case.secrets:
             good = formats.bech32(secret) if "1q" in secret or "1p" in secret else secret.startswith("0x")
             assert good or formats.base58check(secret), case.id
+
+
+@pytest.mark.parametrize("kind", sorted(CHECKS))
+def test_identity_numbers_are_valid(kind: str) -> None:
+    """Each secret of the kind has the check digits that its country publishes."""
+    assert len(readable(kind)) >= 10
+    for case in readable(kind):
+        for secret in case.secrets:
+            assert any(check(re.sub(r"[\s.\-]", "", secret).upper()) for check in CHECKS[kind]), (case.id, secret)
 
 
 def test_no_harmless_number_is_a_card() -> None:
