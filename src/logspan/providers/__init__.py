@@ -15,6 +15,7 @@ from opentelemetry._logs import LoggerProvider, get_logger_provider, set_logger_
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 
+from logspan.metrics import observe_redaction
 from logspan.notices import Notices
 from logspan.providers.loggers import DelegatingLoggerProvider
 from logspan.providers.meters import DelegatingMeterProvider
@@ -79,10 +80,19 @@ def install_providers(pipeline: Pipeline, settings: Settings) -> InstalledProvid
     if settings.tracing.instrumentation != "off" and (tracers := _tracers()) is not None:
         spans = Spans(lambda: pipeline.resource, _span_exporter(pipeline, settings))
         tracers.point(owner, spans.provider)
-    if settings.metrics.enabled and (meters := _meters()) is not None:
-        real = MeterProvider(resource=pipeline.resource, shutdown_on_exit=False)
-        meters.point(owner, lambda: real)
+    if settings.metrics.enabled:
+        _install_meters(pipeline)
     return InstalledProviders(owner, spans)
+
+
+def _install_meters(pipeline: Pipeline) -> None:
+    """Measure what the pipeline counts with the provider of whoever has set one, else with one of ours."""
+    provider = metrics.get_meter_provider()
+    if (meters := _meters()) is not None:
+        provider = real = MeterProvider(resource=pipeline.resource, shutdown_on_exit=False)
+        meters.point(pipeline.logger_provider, lambda: real)
+    if pipeline.redactor is not None:
+        observe_redaction(provider, pipeline.redactor)
 
 
 def _span_exporter(pipeline: Pipeline, settings: Settings) -> Callable[[], SpanExporter] | None:

@@ -1,0 +1,97 @@
+"""R7.3: what redaction has found, by rule, as a metric of whichever provider the process has."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from logspan.metrics import observe_redaction
+from logspan.processors.redact import Redactor
+from logspan.settings import RedactionSettings
+from tests.test_providers import INSTALL, run
+
+
+def redactor() -> Redactor:
+    return Redactor.from_settings(RedactionSettings())
+
+
+def points(reader: InMemoryMetricReader) -> list[tuple[str, Any]]:
+    """The rules that are reported, with their counts."""
+    data = reader.get_metrics_data()
+    return [
+        (str(point.attributes["logspan.redaction.rule"]), point.value)  # type: ignore[index, union-attr]
+        for resource in (data.resource_metrics if data else ())
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        if metric.name == "logspan.redaction.hits"
+        for point in metric.data.data_points
+    ]
+
+
+def test_every_rule_is_reported_with_its_hits() -> None:
+    """Those that never fired too, as 0: they are what one looks for."""
+    reader = InMemoryMetricReader()
+    provider = MeterProvider(metric_readers=[reader], shutdown_on_exit=False)
+    observed = redactor()
+    observe_redaction(provider, observed)
+    observed.attributes({"password": "hunter2"})
+    observed.attributes({"password": "hunter2"})
+    counts = dict(points(reader))
+    assert set(counts) == set(observed.rules)
+    assert counts["password"] == 2
+    assert sum(counts.values()) == 2
+    provider.shutdown()
+
+
+def test_two_pipelines_are_both_reported_and_one_that_is_gone_is_not() -> None:
+    """The provider is the application's, and outlives what is observed."""
+    reader = InMemoryMetricReader()
+    provider = MeterProvider(metric_readers=[reader], shutdown_on_exit=False)
+    first, second = redactor(), redactor()
+    for observed in (first, second):
+        observe_redaction(provider, observed)
+    first.attributes({"password": "hunter2"})
+    assert sorted(value for rule, value in points(reader) if rule == "password") == [0, 1]
+    del first, observed
+    gc.collect()
+    assert [value for rule, value in points(reader) if rule == "password"] == [0]
+    provider.shutdown()
+
+
+READ = """
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from tests.test_metrics import points
+    reader = InMemoryMetricReader()
+    def hits():
+        return [value for rule, value in points(reader) if rule == "password"]
+    """
+
+
+def test_the_applications_own_provider_has_them() -> None:
+    """Where somebody has set a meter provider, that one is asked."""
+    out = run(
+        f"""{INSTALL}{READ}
+    from opentelemetry.sdk.metrics import MeterProvider
+    metrics.set_meter_provider(MeterProvider(metric_readers=[reader]))
+    pipeline, undo = install()
+    pipeline.redactor.attributes({{"password": "hunter2"}})
+    print(*hits())
+    """
+    )
+    assert out == "1"
+
+
+def test_without_one_a_reader_can_be_added_to_ours() -> None:
+    """The provider that stands in the global takes readers; with `metrics.enabled` off there is nothing."""
+    program = f"""{INSTALL}{READ}
+    pipeline, undo = install(metrics={{"enabled": ENABLED}})
+    if ENABLED:
+        metrics.get_meter_provider().add_metric_reader(reader)
+        pipeline.redactor.attributes({{"password": "hunter2"}})
+    print(*hits()) if ENABLED else print(type(metrics.get_meter_provider()).__name__)
+    """
+    assert run(program.replace("ENABLED", "True")) == "1"
+    assert run(program.replace("ENABLED", "False")) == "_ProxyMeterProvider"
