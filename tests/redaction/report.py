@@ -54,12 +54,12 @@ Test = Callable[[Outcome], bool]
 @cache
 def redactor(name: str) -> Redactor:
     """The redactor with a named set of rules."""
-    return Redactor.from_settings(RedactionSettings.model_validate({} if name == "default" else {"set": name}))
+    return Redactor.from_settings(RedactionSettings.model_validate({} if name == "default" else {"ruleset": name}))
 
 
 def measurable(case: Case) -> bool:
     """Whether the settings know sets of rules yet; without them only the default one can be run."""
-    return case.set == "default" or "set" in RedactionSettings.model_fields
+    return case.set == "default" or "ruleset" in RedactionSettings.model_fields
 
 
 def redact(case: Case) -> object:

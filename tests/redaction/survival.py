@@ -17,12 +17,13 @@ LONGEST_RUN = 8
 LONGEST_RUN_OF_DIGITS = 7
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-_BETWEEN_DIGITS = r"[^0-9A-Za-z\n]{0,3}"
+_BETWEEN_DIGITS = re.compile(r"(?<=\d)[^0-9A-Za-z\n]{1,3}(?=\d)")
 
 
 def leaked(secrets: tuple[str, ...], output: object) -> list[str]:
     """Those of the secrets that can still be read in the output."""
-    views = [view for seen in _views(output) for view in {seen.casefold(), _plain(seen).casefold()}]
+    texts = {text.casefold() for view in _views(output) for text in (view, _plain(view))}
+    views = texts | {_BETWEEN_DIGITS.sub("", text) for text in texts}
     return [secret for secret in secrets if any(_survives(secret, view) for view in views)]
 
 
@@ -59,16 +60,12 @@ def _plain(text: str) -> str:
 def _survives(secret: str, view: str) -> bool:
     plain = _plain(secret).casefold()
     digits = re.sub(r"[^0-9a-z]", "", plain)
-    if digits.isdigit():
-        return bool(re.search(_digits_pattern(digits), view))
-    if len(plain) < LONGEST_RUN:
-        return bool(re.search(rf"(?<![0-9a-z]){re.escape(plain)}(?![0-9a-z])", view))
-    return any(plain[at : at + LONGEST_RUN] in view for at in range(len(plain) - LONGEST_RUN + 1))
+    plain, longest = (digits, LONGEST_RUN_OF_DIGITS) if digits.isdigit() else (plain, LONGEST_RUN)
+    if len(plain) < longest:
+        return _stands_alone(plain, view)
+    return any(plain[at : at + longest] in view for at in range(len(plain) - longest + 1))
 
 
-def _digits_pattern(digits: str) -> str:
-    """Any long run of the digits; a short number has to stand alone, as hashes hold every short number."""
-    runs = {digits[at : at + LONGEST_RUN_OF_DIGITS] for at in range(max(1, len(digits) - LONGEST_RUN_OF_DIGITS + 1))}
-    pattern = "|".join(_BETWEEN_DIGITS.join(run) for run in sorted(runs))
-    alone = len(digits) < LONGEST_RUN_OF_DIGITS
-    return rf"(?<![0-9a-z])(?:{pattern})(?![0-9a-z])" if alone else pattern
+def _stands_alone(short: str, view: str) -> bool:
+    """Whether a short secret is there, and not merely a part of a hash or of a word."""
+    return short in view and bool(re.search(rf"(?<![0-9a-z]){re.escape(short)}(?![0-9a-z])", view))
