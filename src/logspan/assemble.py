@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.util.types import AnyValue
 
 from logspan.clock import Clock, SystemClock
 from logspan.delivery.account import Account
@@ -23,7 +24,7 @@ from logspan.errors import SettingsError
 from logspan.ledger import Ledger
 from logspan.notices import Notices
 from logspan.pipeline import Pipeline
-from logspan.plugins import create_enricher, create_exporter
+from logspan.plugins import create_detectors, create_enricher, create_exporter
 from logspan.processors.enrich import (
     BaggageEnricher,
     Enrichers,
@@ -40,6 +41,7 @@ from logspan.processors.redact import Redactor
 from logspan.processors.sample import TraceIdSampler
 from logspan.record import Record, severity_named
 from logspan.resource import build_resource, redacted_resource, resource_of_child
+from logspan.resource.detection import detect
 from logspan.root import RootProcessor, Stages
 from logspan.settings import Settings
 from logspan.spool import Spool, SpoolConfig
@@ -75,6 +77,7 @@ def build_pipeline(
     own = _own_enrichers(settings, enrichers, ledger, notices)
     named, stages, redactor = _exporters(settings, exporters), _stages(settings, own), _redactor(settings)
     processors = _processors(settings, redactor, ledger)
+    detected = _detected(settings, ledger, notices)
 
     bound = _queue_bound(settings.queue)
     intake = Intake(bound.protected_severity)
@@ -83,13 +86,7 @@ def build_pipeline(
     root = RootProcessor(stages, admission, batch, ledger, notices)
 
     outlets = [
-        Outlet(
-            exporter,
-            Account(name, ledger.exporter(name), notices),
-            _outlet(settings),
-            clock,
-            spool=_spool(name, settings.file_storage, clock),
-        )
+        _outlet(exporter, Account(name, ledger.exporter(name), notices), settings, clock)
         for name, exporter in named.items()
     ]
     worker = DeliveryWorker(
@@ -109,8 +106,8 @@ def build_pipeline(
         delivery=Delivery(admission, batch, intake, worker, outlets, ledger, clock, notices),
         ledger=ledger,
         clock=clock,
-        resource=_resource(settings, redactor),
-        resource_of_child=lambda parent: resource_of_child(parent, settings),
+        resource=_resource(settings, detected, redactor),
+        resource_of_child=lambda parent: resource_of_child(parent, settings, detected),
         shutdown_timeout=settings.shutdown_timeout,
         redactor=redactor,
     )
@@ -171,9 +168,18 @@ def _redactor(settings: Settings) -> Redactor | None:
     return Redactor.from_settings(settings.redaction) if settings.redaction.enabled else None
 
 
-def _resource(settings: Settings, redactor: Redactor | None) -> Resource:
+def _detected(settings: Settings, ledger: Ledger, notices: Notices) -> Mapping[str, AnyValue]:
+    """Where the process runs; a detector that fails is counted and said."""
+    detection = detect(create_detectors(settings), settings.resource.timeout)
+    for name, problem in detection.problems.items():
+        ledger.count_error(f"detector:{name}")
+        notices.say(f"detector:{name}", f"resource detector {name!r} {problem}: what it would have found is missing")
+    return detection.attributes
+
+
+def _resource(settings: Settings, detected: Mapping[str, AnyValue], redactor: Redactor | None) -> Resource:
     """Redacted once, here, for all that carries it: records, spans, metrics."""
-    resource = build_resource(settings)
+    resource = build_resource(settings, detected)
     return resource if redactor is None else redacted_resource(resource, redactor.attributes)
 
 
@@ -195,14 +201,15 @@ def _queue_bound(settings: QueueSettings) -> QueueBound:
     )
 
 
-def _outlet(settings: Settings) -> OutletConfig:
-    return OutletConfig(
+def _outlet(exporter: LogRecordExporter, account: Account, settings: Settings, clock: Clock) -> Outlet:
+    config = OutletConfig(
         queue=_sending_queue(settings),
         retry=RetryPolicy(**settings.retry_on_failure.model_dump()),
         breaker=BreakerPolicy(**settings.circuit_breaker.model_dump()),
         stall_timeout=settings.stall_timeout,
         spool=_spool_policy(settings),
     )
+    return Outlet(exporter, account, config, clock, spool=_spool(account.name, settings.file_storage, clock))
 
 
 def _spool_policy(settings: Settings) -> SpoolPolicy:

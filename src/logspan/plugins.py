@@ -1,8 +1,8 @@
-"""The registry: from a name to an exporter or an enricher.
+"""The registry: from a name to an exporter, an enricher or a resource detector.
 
-Four exporters are ours and are built from the settings: `otlp`, `loki`, `file`, `console`. Every other name is looked
-up under an entry point group: exporters under the standard one of OpenTelemetry, enrichers under `logspan_enricher`.
-What a group names is called with no arguments when it is a class, as the SDK does.
+Four exporters are ours and are built from the settings: `otlp`, `loki`, `file`, `console`; so are five detectors. Every
+other name is looked up under an entry point group: exporters and detectors under the standard ones of OpenTelemetry,
+enrichers under `logspan_enricher`. What a group names is called with no arguments when it is a class, as the SDK does.
 """
 
 from __future__ import annotations
@@ -10,15 +10,21 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk._logs.export import LogRecordExporter
+from opentelemetry.sdk.resources import ProcessResourceDetector, ResourceDetector
 
 from logspan.errors import LogspanError, SettingsError, UnknownExporterError, UnknownPluginError
 from logspan.processors.enrich import Enricher, named_enrichers
+from logspan.resource.container import ContainerDetector, KubernetesDetector
+from logspan.resource.detection import NamedDetector
+from logspan.resource.machine import HostDetector, OsDetector
+from logspan.settings.kubernetes import kubernetes_variables
 from logspan.values import safe_str
 
 if TYPE_CHECKING:
@@ -69,14 +75,20 @@ class Kind:
         for part in self.setting.split("."):
             section = getattr(section, part)
         origin = f"{set_by}: " if isinstance(section, list) and name in section else ""
+        extra = next((extra for prefix, extra in _EXTRAS.items() if self is DETECTOR and name.startswith(prefix)), None)
+        if extra:
+            return self.error(f"{origin}{self.word} {name!r} needs a package: pip install 'logspan[{extra}]'")
         near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
         text = f"no {self.word} is registered as {name!r}; {hint}Known: {', '.join(known) or 'none'}"
         return self.error(origin + text)
 
 
+_EXTRAS = MappingProxyType({"aws_": "aws", "gcp": "gcp", "azure_": "azure"})
+
 EXPORTER = Kind("exporter", "opentelemetry_logs_exporter", "exporters", UnknownExporterError)
 ENRICHER = Kind("enricher", "logspan_enricher", "enrich.enrichers")
+DETECTOR = Kind("resource detector", "opentelemetry_resource_detector", "resource.detectors")
 
 
 def create_exporter(name: str, settings: Settings) -> LogRecordExporter:
@@ -115,6 +127,48 @@ def create_enricher(name: str, settings: Settings) -> Enricher:
         return named_enrichers({name: found})[0]  # type: ignore[dict-item]  # what it is not, is said
     except SettingsError as error:
         raise UnknownPluginError(f"{ENRICHER.origin(point)} is no enricher: {error}") from error
+
+
+def create_detectors(settings: Settings) -> list[NamedDetector]:
+    """The resource detectors that the settings name, in their order; nothing is detected yet.
+
+    Raises `UnknownPluginError` for a name that nobody registered, or whose registration is broken; what `*` finds may
+    be broken.
+    """
+    detectors: list[NamedDetector] = []
+    for name in settings.resource.detectors:
+        if name == "*":
+            detectors += _all_other_detectors(settings)
+        elif name not in _ALWAYS:
+            detectors.append(_create_detector(name, settings))
+    return detectors
+
+
+def _all_other_detectors(settings: Settings) -> list[NamedDetector]:
+    found: list[NamedDetector] = []
+    for name in _detector_names():
+        if name not in settings.resource.detectors:
+            with suppress(UnknownPluginError):
+                found.append(_create_detector(name, settings))
+    return found
+
+
+def _detector_names() -> tuple[str, ...]:
+    """Every name that can be asked for, ours first."""
+    return (*DETECTORS, *(name for name in DETECTOR.names() if name not in DETECTORS and name not in _ALWAYS))
+
+
+def _create_detector(name: str, settings: Settings) -> NamedDetector:
+    build = DETECTORS.get(name)
+    if build is not None:
+        return NamedDetector(name, build(settings), local=True)
+    point = DETECTOR.find(name)
+    if point is None:
+        raise DETECTOR.unknown(name, _detector_names(), settings)
+    detector = DETECTOR.load(point)
+    if not isinstance(detector, ResourceDetector):
+        raise UnknownPluginError(f"{DETECTOR.origin(point)} is no ResourceDetector of the OpenTelemetry SDK")
+    return NamedDetector(name, detector)
 
 
 def _otlp(settings: Settings) -> LogRecordExporter:
@@ -193,6 +247,20 @@ def _console(settings: Settings) -> LogRecordExporter:
 def _revealed(headers: Mapping[str, SecretStr]) -> dict[str, str]:
     return {name: value.get_secret_value() for name, value in headers.items()}
 
+
+_ALWAYS = frozenset({"otel", "service_instance"})
+"""What these find is in every resource of ours: `OTEL_RESOURCE_ATTRIBUTES`, `service.instance.id`."""
+
+DETECTORS: Mapping[str, Callable[[Settings], ResourceDetector]] = MappingProxyType(
+    {
+        "host": lambda _: HostDetector(),
+        "os": lambda _: OsDetector(),
+        "process": lambda settings: ProcessResourceDetector(include_command_args=settings.resource.command_args),
+        "container": lambda _: ContainerDetector(),
+        "k8s": lambda settings: KubernetesDetector(settings.resource.podinfo, kubernetes_variables),
+    }
+)
+"""Our own resource detectors."""
 
 BUILDERS: Mapping[str, Callable[[Settings], LogRecordExporter]] = MappingProxyType(
     {"otlp": _otlp, "loki": _loki, "file": _file, "console": _console}

@@ -28,6 +28,7 @@ def value_of(settings: Settings, name: str) -> Any:
         ("OTEL_LOGS_EXPORTER", "otlp,console", "exporters", ["otlp", "console"]),
         ("OTEL_LOGS_EXPORTER", "none", "exporters", []),
         ("OTEL_LOGS_EXPORTER", "my_exporter", "exporters", ["my_exporter"]),
+        ("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", "host, aws_ec2", "resource.detectors", ["host", "aws_ec2"]),
         (f"{OTLP}ENDPOINT", "http://c:4318", "otlp.endpoint", "http://c:4318"),
         (f"{OTLP}LOGS_ENDPOINT", "http://c/own", "otlp.logs_endpoint", "http://c/own"),
         (f"{OTLP}TRACES_ENDPOINT", "http://c/own", "otlp.traces_endpoint", "http://c/own"),

@@ -1,11 +1,11 @@
 """Settings: one frozen tree, from arguments, the environment and files. The only place that reads either."""
 
 from logspan.settings.endpoints import LokiSettings, OtlpSettings, OtlpTarget
+from logspan.settings.enrichment import EnrichSettings, ResourceSettings
 from logspan.settings.loading import Described
 from logspan.settings.models import (
     BreakerSettings,
     ConsoleSettings,
-    EnrichSettings,
     FileSettings,
     FileStorageSettings,
     FilterSettings,
@@ -40,6 +40,7 @@ __all__ = [
     "QueueSettings",
     "RedactionSettings",
     "RequestSettings",
+    "ResourceSettings",
     "RetrySettings",
     "SamplingSettings",
     "Section",

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from logspan.settings.endpoints import LokiSettings, OtlpSettings
+from logspan.settings.enrichment import EnrichSettings, ResourceSettings
 from logspan.settings.fields import Choice, FilePath, Level, OptionalHeader, Regex, broken_rule, each_once
 from logspan.settings.loading import LoadedSettings
 from logspan.settings.requests import RequestIdSettings, RequestSettings, UserSettings
@@ -191,44 +192,6 @@ class SamplingSettings(Section):
     )
 
 
-class EnrichSettings(Section):
-    """What is added to each record."""
-
-    code_location: bool = Field(default=True, description="`code.function.name`, `code.file.path`, `code.line.number`.")
-    bound_context: bool = Field(default=True, description="What was put there with `bind`.")
-    enrichers: list[str] = Field(
-        default_factory=list,
-        description="Enrichers of installed packages, in the order in which they run: names of entry points of the "
-        "group `logspan_enricher`.",
-    )
-    budget: float = Field(
-        default=0.25,
-        gt=0,
-        allow_inf_nan=False,
-        description="Longest time that an enricher of your own may take, in seconds; one that takes longer once is "
-        "switched off.",
-    )
-    failure_threshold: int = Field(
-        default=10, gt=0, description="Failures in a row after which an enricher of your own is switched off."
-    )
-
-    @field_validator("enrichers")
-    @classmethod
-    def _once(cls, names: list[str]) -> list[str]:
-        return each_once(names, "names of enrichers")
-
-    request_identity: bool = Field(
-        default=True,
-        description="`http.request.id`, the attributes of the user, and `logspan.background` on what is logged when "
-        "the response is out.",
-    )
-    baggage: list[str] = Field(
-        default_factory=list,
-        description="Entries of the W3C baggage that are put on records, by name; a `*` at the end stands for any "
-        "rest. A caller may write there what it likes.",
-    )
-
-
 class RedactionSettings(Section):
     """Masking of secrets, before any exporter sees a record."""
 
@@ -347,6 +310,7 @@ class Settings(LoadedSettings):
     file_storage: FileStorageSettings = Field(default_factory=FileStorageSettings)
     filter: FilterSettings = Field(default_factory=FilterSettings)
     sampling: SamplingSettings = Field(default_factory=SamplingSettings)
+    resource: ResourceSettings = Field(default_factory=ResourceSettings)
     enrich: EnrichSettings = Field(default_factory=EnrichSettings)
     redaction: RedactionSettings = Field(default_factory=RedactionSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)

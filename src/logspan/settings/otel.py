@@ -51,6 +51,7 @@ RULES = (
     Rule(("sdk_disabled",), ("OTEL_SDK_DISABLED",), boolean=True),
     Rule(("resource_attributes",), ("OTEL_RESOURCE_ATTRIBUTES",), pairs),
     Rule(("service_name",), ("OTEL_SERVICE_NAME",)),
+    Rule(("resource", "detectors"), ("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS",), items),
     Rule(("exporters",), ("OTEL_LOGS_EXPORTER",), items),
     Rule(("request", "known_methods"), ("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",), items),
     Rule(("otlp", "endpoint"), (f"{_OTLP}ENDPOINT",)),
