@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -14,8 +15,10 @@ from logspan.record import exception_attributes
 from logspan.values import safe_str
 
 FORMAT_ERROR = "logspan.format.error"
-"""Attribute of a record whose message did not fit its arguments; the body then holds both, unformatted."""
+"""Attribute of a record whose message did not fit its arguments; the body then holds both, as far as they fit."""
 
+_CONVERSION = re.compile(r"%[#0 +-]{0,5}\d{0,9}(?:\.\d{1,9})?[hlL]?[diouxXeEfFgGcrsa%]")
+"""https://docs.python.org/3/library/stdtypes.html#printf-style-string-formatting, without names and stars."""
 _LEVELS = MappingProxyType(
     {
         "TRACE": 5,
@@ -55,7 +58,10 @@ def level_number(level: object) -> int:
 
 
 def formatted(message: object, args: Any, attributes: dict[str, Any]) -> str:
-    """`message % args`; where they do not fit, both as they are, and an attribute that says so."""
+    """`message % args`; where they do not fit, each as text in its place, and an attribute that says so.
+
+    In its place, so that what a value means stays beside it: redaction goes by `password=`.
+    """
     text: str = message if type(message) is str else safe_str(message)
     if not args:
         return text
@@ -63,7 +69,20 @@ def formatted(message: object, args: Any, attributes: dict[str, Any]) -> str:
         return str(text % args)
     except Exception as error:
         attributes[FORMAT_ERROR] = f"{type(error).__name__}: {safe_str(error)}"
-        return f"{text} {_shown(args)}"
+        return _filled(text, args) if isinstance(args, tuple) else f"{text} {_shown(args)}"
+
+
+def _filled(text: str, args: tuple[Any, ...]) -> str:
+    """Too few arguments leave conversions, too many stand behind the text."""
+    left = list(args)
+
+    def fill(conversion: re.Match[str]) -> str:
+        if conversion[0] == "%%":
+            return "%"
+        return safe_str(left.pop(0)) if left else conversion[0]
+
+    filled = _CONVERSION.sub(fill, text)
+    return f"{filled} {_shown(tuple(left))}" if left else filled
 
 
 def _shown(args: object) -> str:
