@@ -62,10 +62,11 @@ class DrainReport:
 class PipelineLoggerProvider(LoggerProvider):
     """The SDK's provider, with a look-up of loggers that is cheap enough for each log call, and safe inside another."""
 
-    def __init__(self, resource: Resource, root: RootProcessor) -> None:
+    def __init__(self, resource: Resource, root: RootProcessor, redactor: Redactor | None = None) -> None:
         super().__init__(resource=resource, shutdown_on_exit=False, meter_provider=NoOpMeterProvider())
         super().add_log_record_processor(root)
         self._root = root
+        self._redactor = redactor
         self._known: dict[str, Logger] = {}
         self._reentrant = super().get_logger("logspan.reentrant")
         self.begin()
@@ -104,9 +105,19 @@ class PipelineLoggerProvider(LoggerProvider):
             return self._reentrant
         self._making.add(thread)
         try:
+            name, attributes = self._redacted(name, attributes)
             return super().get_logger(name, version, schema_url, attributes)  # type: ignore[arg-type]
         finally:
             self._making.discard(thread)
+
+    def _redacted(self, name: str, attributes: Mapping[str, object] | None) -> tuple[str, Mapping[str, object] | None]:
+        """A scope without secrets, once for all records of a logger; where that fails nothing of it is kept."""
+        if self._redactor is None:
+            return name, attributes
+        try:
+            return self._redactor.text(name), self._redactor.attributes(attributes) if attributes else attributes
+        except Exception:
+            return "redaction_failed", None
 
     def add_log_record_processor(self, log_record_processor: LogRecordProcessor) -> None:
         """Add a processor beside the pipeline. It sees records before redaction, hence the warning."""
@@ -147,7 +158,7 @@ class Pipeline:
         self.redactor = redactor
         """What its records are redacted by, and its spans; None where redaction is off."""
         self.resource = root.resource = resource
-        self.logger_provider = PipelineLoggerProvider(resource, root)
+        self.logger_provider = PipelineLoggerProvider(resource, root, redactor)
         root.wake = delivery.worker.wake
         root.flush, root.close = self.flush, self.shutdown
         _reset_in_children(self)

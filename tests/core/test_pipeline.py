@@ -603,3 +603,39 @@ def test_a_record_without_scope_or_resource_is_taken(build: Build) -> None:
     pipeline.logger_provider.get_logger("app").emit(made)
     assert pipeline.flush()
     assert isinstance(memory.records()[0].resource, Resource)
+
+
+def test_a_scope_is_redacted_once_for_all_its_records(build: Build) -> None:
+    """R7.1: a logger's name and attributes stand on each of its records; with redaction off they stay as they are."""
+    dsn, attributes = "pool.redis://:s3cr3t-pw@cache:6379", {"password": "hunter2", "region": "eu"}
+    memory, raw = InMemoryExporter(), InMemoryExporter()
+    redacting, plain = build(memory=memory), build(raw=raw, settings={"redaction": {"enabled": False}})
+    for pipeline in (redacting, plain):
+        logger = pipeline.logger_provider.get_logger(dsn, attributes=attributes)
+        logger.emit(body="one", severity_number=SeverityNumber.INFO)
+        assert pipeline.flush(5.0)
+    scope, as_given = (exporter.records()[0].instrumentation_scope for exporter in (memory, raw))
+    assert scope is not None
+    assert as_given is not None
+    assert "s3cr3t-pw" not in scope.name
+    assert scope.name.startswith("pool.redis://")
+    assert scope.attributes == {"password": "[REDACTED:password]", "region": "eu"}
+    assert (as_given.name, as_given.attributes) == (dsn, attributes)
+
+
+def test_a_scope_that_cannot_be_redacted_says_nothing(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails closed: the records go on, under another name, and the caller notices nothing."""
+
+    def fail(redactor: object, text: str) -> str:
+        raise RuntimeError(text)
+
+    memory = InMemoryExporter()
+    pipeline = build(memory=memory)
+    with monkeypatch.context() as patched:
+        patched.setattr("logspan.processors.redact.Redactor.text", fail)
+        logger = pipeline.logger_provider.get_logger("secret", attributes={"password": "hunter2"})
+    logger.emit(body="one", severity_number=SeverityNumber.INFO)
+    assert pipeline.flush(5.0)
+    (scope,) = {record.instrumentation_scope for record in memory.records()}
+    assert scope is not None
+    assert (scope.name, dict(scope.attributes or {})) == ("redaction_failed", {})
