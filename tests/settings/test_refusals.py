@@ -70,7 +70,7 @@ def test_the_title_counts(env: Env) -> None:
         ("LOGSPAN_FILE__MAX_BYTES", "1.5", "must be a whole number greater than 0"),
         ("LOGSPAN_LOKI__ENDPOINT", "loki:3100", "must be a URL that starts with http:// or https://"),
         ("LOGSPAN_OTLP__ENDPOINT", "http://c:99999", "must be a URL such as http://localhost:4318"),
-        ("LOGSPAN_REDACTION__BLOCKED_KEY_PATTERNS", "(", "must be a regular expression: missing )"),
+        ("LOGSPAN_REDACTION__BLOCKED_KEY_PATTERNS", "(", "must be a regular expression of RE2: missing )"),
         ("LOGSPAN_EXPORTERS", "[1,]", "must be a JSON array: "),
         ("LOGSPAN_RESOURCE_ATTRIBUTES", "{", "must be a JSON object: "),
         ("LOGSPAN_QUEUE", "[]", "must be a JSON object"),

@@ -12,7 +12,6 @@ from logspan.settings.models import (
     LimitSettings,
     MetricsSettings,
     QueueSettings,
-    RedactionSettings,
     RetrySettings,
     SamplingSettings,
     SendingQueueSettings,
@@ -20,6 +19,7 @@ from logspan.settings.models import (
     SourceSettings,
     TracingSettings,
 )
+from logspan.settings.redaction import RedactionRuleSettings, RedactionSetSettings, RedactionSettings
 from logspan.settings.report import SettingsWarning
 from logspan.settings.requests import RequestSettings
 from logspan.settings.section import Section
@@ -38,6 +38,8 @@ __all__ = [
     "OtlpSettings",
     "OtlpTarget",
     "QueueSettings",
+    "RedactionRuleSettings",
+    "RedactionSetSettings",
     "RedactionSettings",
     "RequestSettings",
     "ResourceSettings",

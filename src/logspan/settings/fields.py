@@ -59,14 +59,6 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _regex(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"must be a regular expression: {error}") from None
-    return text
-
-
 def _header_name(name: str) -> str:
     if not _TOKEN.fullmatch(name):
         raise ValueError(_NAME_RULE)
@@ -97,7 +89,6 @@ Choice = BeforeValidator(_folded)
 Level = Annotated[str, BeforeValidator(_level)]
 """A level's name: one of `LEVELS`."""
 
-Regex = Annotated[str, AfterValidator(_regex)]
 FilePath = Annotated[Path, AfterValidator(_expanded)]
 ExistingFile = Annotated[Path, AfterValidator(_expanded), AfterValidator(_existing)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]

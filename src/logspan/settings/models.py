@@ -12,8 +12,9 @@ from pydantic import Field, field_validator, model_validator
 
 from logspan.settings.endpoints import LokiSettings, OtlpSettings
 from logspan.settings.enrichment import EnrichSettings, ResourceSettings
-from logspan.settings.fields import Choice, FilePath, Level, OptionalHeader, Regex, broken_rule, each_once
+from logspan.settings.fields import Choice, FilePath, Level, OptionalHeader, broken_rule, each_once
 from logspan.settings.loading import LoadedSettings
+from logspan.settings.redaction import RedactionSettings
 from logspan.settings.requests import RequestIdSettings, RequestSettings, UserSettings
 from logspan.settings.section import Section
 
@@ -189,27 +190,6 @@ class SamplingSettings(Section):
     )
     hash_seed: int = Field(
         default=0, ge=0, le=0xFFFF_FFFF, description="Seed of the decision; all services of a trace use the same."
-    )
-
-
-class RedactionSettings(Section):
-    """Masking of secrets, before any exporter sees a record."""
-
-    enabled: bool = Field(default=True, description="Whether secrets are masked.")
-    spans: bool = Field(
-        default=True, description="Whether the spans that logspan exports are redacted as well, not only the records."
-    )
-    blocked_keys: list[str] = Field(
-        default_factory=list,
-        description="Attribute names whose values are masked, besides the built-in ones; read as words, whatever "
-        "their case and separators, at the end of a name: `card` stands for `customer.card` too.",
-    )
-    allowed_keys: list[str] = Field(
-        default_factory=list,
-        description="Attribute names, in full, whose values are never masked by name; case does not matter.",
-    )
-    blocked_key_patterns: list[Regex] = Field(
-        default_factory=list, description="Regular expressions for attribute names whose values are masked."
     )
 
 

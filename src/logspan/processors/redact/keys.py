@@ -3,45 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_SECRETS = (
-    ("password",),
-    ("passwd",),
-    ("pwd",),
-    ("passphrase",),
-    ("passcode",),
-    ("secret",),
-    ("secrets",),
-    ("credential",),
-    ("credentials",),
-    ("authorization",),
-    ("cookie",),
-    ("cookies",),
-    ("token",),
-    ("apikey",),
-    ("api", "key"),
-    ("access", "key"),
-    ("secret", "key"),
-    ("private", "key"),
-    ("signing", "key"),
-    ("encryption", "key"),
-    ("auth", "key"),
-    ("account", "key"),
-    ("shared", "key"),
-    ("csrf",),
-    ("xsrf",),
-    ("session", "id"),
-    ("sessionid",),
-    ("cvv",),
-    ("cvc",),
-    ("pin",),
-    ("otp",),
+from logspan.expressions import Pattern
+from logspan.processors.redact.rule import Rule
+from logspan.processors.redact.rules.keys import FILLERS, HARMLESS_KEYS, WEAK_KEYS
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\x00-\x7f]+")
+_MOST_KEYS = 8_192
+_LONGEST_KEY = 256
+_GLUED = (
+    *("password", "passwd", "passphrase", "apikey", "secretkey", "accesskey", "privatekey", "sessionid", "sessid"),
+    *("token", "secret", "pwd", "credential", "credentials", "passcode"),
 )
-_HARMLESS = frozenset({"session.id"})
-"""Keys of the semantic conventions that sound like a secret and are none: https://opentelemetry.io/docs/specs/semconv/."""
-_FILLERS = frozenset({"value", "header", "plain", "plaintext", "raw", "text", "str", "string", "old", "new", "confirm"})
+"""Endings of words that are written as one: `PGPASSWORD`, `accesstoken`, `clientsecret`."""
+_NUMBERED = frozenset({"2fa", "cvv2", "cvc2", "cookie2"})
 
 
 class KeyRules:
@@ -52,35 +28,76 @@ class KeyRules:
     """
 
     def __init__(
-        self, blocked_keys: Iterable[str] = (), allowed_keys: Iterable[str] = (), patterns: Iterable[str] = ()
+        self,
+        rules: Iterable[Rule],
+        blocked_keys: Iterable[str] = (),
+        allowed_keys: Iterable[str] = (),
+        patterns: Iterable[str] = (),
     ) -> None:
-        blocked = tuple(blocked_keys)
-        secrets = (*_SECRETS, *(_words(key) for key in blocked))
-        self._blocked = frozenset(key.casefold() for key in blocked)
-        self._secrets = frozenset(words for words in secrets if words)
-        self._longest = max(len(words) for words in self._secrets)
+        self._rules: dict[tuple[str, ...], str] = {}
+        for rule in rules:
+            for key in rule.keys:
+                self._rules.setdefault(key_words(key), rule.id)
+        self._blocked = frozenset(key.casefold() for key in blocked_keys)
+        for key in blocked_keys:
+            self._rules[key_words(key)] = "blocked-key"
+        self._rules.pop((), None)
+        self._longest = max(map(len, self._rules), default=0)
         self._allowed = frozenset(key.lower() for key in allowed_keys)
-        self._patterns = tuple(re.compile(pattern) for pattern in patterns)
+        self._patterns = tuple(Pattern(pattern) for pattern in patterns)
+        self._known: dict[str, tuple[str, bool] | None] = {}
 
     def rule(self, key: str) -> str | None:
-        """The name of the rule that a key falls under, or None."""
-        if key.lower() in self._allowed or key in _HARMLESS:
+        """The id of the rule that a key falls under, or None."""
+        found = self.judge(key)
+        return None if found is None else found[0]
+
+    def judge(self, key: str) -> tuple[str, bool] | None:
+        """The rule's id, and whether the key is a weak one: its value has to look like a secret as well."""
+        try:
+            return self._known[key]
+        except KeyError:
+            found = self._judge(key[-_LONGEST_KEY:])
+            if len(self._known) < _MOST_KEYS:
+                self._known[key] = found
+            return found
+
+    def _judge(self, key: str) -> tuple[str, bool] | None:
+        if key.lower() in self._allowed or key in HARMLESS_KEYS:
             return None
-        if any(pattern.search(key) for pattern in self._patterns):
-            return "blocked-key"
-        words = _words(key)
-        while len(words) > 1 and (words[-1] in _FILLERS or words[-1].isdigit()):
+        if any(pattern.search(key) for pattern in self._patterns) or key.casefold() in self._blocked:
+            return "blocked-key", False
+        words = key_words(key)
+        while len(words) > 1 and (words[-1] in FILLERS or words[-1].isdigit()) and "".join(words[-2:]) not in _NUMBERED:
             words = words[:-1]
         for length in range(min(self._longest, len(words)), 0, -1):
-            if words[-length:] in self._secrets:
-                return "-".join(words[-length:])
-        return "blocked-key" if key.casefold() in self._blocked else None  # in letters other than ASCII
+            rule = self._rules.get(words[-length:])
+            if rule is not None:
+                return rule, length == 1 and words[-1] in WEAK_KEYS
+        return self._glued(words[-1]) if words else None
+
+    def _glued(self, word: str) -> tuple[str, bool] | None:
+        for ending in _GLUED:
+            if word.endswith(ending) and len(word) > len(ending):
+                rule = self._rules.get((ending,))
+                return None if rule is None else (rule, False)
+        return None
 
 
-def _words(key: str) -> tuple[str, ...]:
+def key_words(key: str) -> tuple[str, ...]:
+    """`dbPassword`, `DB-PASSWORD` and `db.password` are all `("db", "password")`."""
     return tuple(word.lower() for word in _WORDS.findall(key))
 
 
-def secret_names() -> tuple[str, ...]:
-    """The built-in names, as rules are named after them."""
-    return tuple("-".join(words) for words in _SECRETS)
+def sieve_expression(rules: Mapping[str, Rule], blocked_keys: Iterable[str]) -> str:
+    """An RE2 expression that matches wherever a text may hold one of the keys with a value behind it."""
+    words = {key_words(key) for rule in rules.values() for key in rule.keys} | set(map(key_words, blocked_keys))
+    spelled = sorted({r"[\s_.$-]*".join(map(re.escape, key)) for key in words if key})
+    short = [word for word in spelled if len(word) <= 4]
+    long = [word for word in spelled if len(word) > 4]
+    either = "|".join(part for part in ("|".join(long), _bounded(short), "|".join(_GLUED)) if part)
+    return rf"(?i)(?:{either})[\w.$-]*[\\\"'\])]*\s*(?:[:=>,(<!]|\r?\n|(?:is|was|are|of|to|in|like)\b|['\"0-9])"
+
+
+def _bounded(short: list[str]) -> str:
+    return rf"(?:\b|_|[^\x00-\x7f])(?:{'|'.join(short)})" if short else ""

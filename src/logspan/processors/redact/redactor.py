@@ -1,136 +1,239 @@
-"""The redactor: one object that knows the rules and walks a record."""
+"""The redactor: one object that knows the rules and takes secrets out of texts, attributes and whole records."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.util.types import AnyValue
 
+from logspan.expressions import Pattern, is_linear
 from logspan.ledger import TallyMap
+from logspan.processors.redact.actions import Actions, Tokenize
+from logspan.processors.redact.config import RedactorConfig, config_of
+from logspan.processors.redact.engine import Engine, Match
 from logspan.processors.redact.finding import Finding
-from logspan.processors.redact.keys import KeyRules, secret_names
-from logspan.processors.redact.patterns import TEXT_RULES, marker_of
+from logspan.processors.redact.keys import KeyRules
+from logspan.processors.redact.summary import summarise
+from logspan.processors.redact.walk import Key, Walk
 from logspan.record import Record
 from logspan.values import clean_attributes, clean_value
 
 if TYPE_CHECKING:
     from logspan.settings import RedactionSettings
 
-_BY_HINT = tuple((rule.hint, rule.name, rule.apply) for rule in TEXT_RULES)
-_PLAIN = frozenset({int, float, bool, type(None)})
+TENANT = "logspan.tenant.id"
+_PLAIN = frozenset({float, bool, type(None)})
+_LEAST_NUMBER = 10**8
 _MOST_KEYS = 8_192
+_MOST_SCOPES = 1_024
+_JOINT = " ~ "
 
 
 class Redactor:
-    """Takes secrets out of texts, attributes and whole records.
+    """Takes secrets out of texts, attributes and whole records; one for all threads.
 
-    By key (passwords, tokens, cookies, keys: the whole value goes) and by shape anywhere in a text (JSON web tokens,
-    bearer and basic credentials, passwords in URLs: only the matched part goes). A marker names the rule.
+    By key (passwords, tokens, cookies: the whole value goes) and by shape anywhere in a text (vendors' tokens, JSON web
+    tokens, credentials in headers and URLs, private keys, payment cards, ...: only the matched part goes). A marker
+    names the rule. A value on which a rule fails, or for which there is no time, is replaced as a whole.
     """
 
-    def __init__(self, keys: KeyRules | None = None) -> None:
-        self._keys = keys or KeyRules()
-        self._known: dict[str, tuple[str, str | None]] = {}
-        self._hits = TallyMap()
+    def __init__(self, config: RedactorConfig | None = None, *, tokenize: Tokenize | None = None) -> None:
+        self._config = config = config or RedactorConfig()
+        self._keys = KeyRules(
+            (rule for rule in config.rules.values() if rule.kind == "key"),
+            config.blocked_keys,
+            config.allowed_keys,
+            config.blocked_key_patterns,
+        )
+        self._engine = Engine(config.rules, self._keys, config.blocked, config.blocked_keys, config.timeout)
+        self._match = self._engine.match
+        self._actions = Actions(config.hash_key, config.hash_function or "hmac-sha256", tokenize or config.tokenize)
+        self._allowed_values = tuple(Pattern(pattern) for pattern in config.allowed_values)
+        self._ignored = frozenset(config.ignored_keys)
+        self._allowed = None if config.allow_all_keys else frozenset((*config.allowed_keys, *config.ignored_keys))
+        self._known: dict[str, Key] = {}
+        self._unremarkable: set[str] = set()
+        self._scopes: dict[InstrumentationScope, InstrumentationScope] = {}
+        self._hits, self._failures = TallyMap(), TallyMap()
+
+    @classmethod
+    def from_settings(cls, settings: RedactionSettings, *, tokenize: Tokenize | None = None) -> Redactor:
+        """The redactor of a `redaction` section; `enabled` is for the pipeline to look at.
+
+        `tokenize` is called with a rule's id and a secret for rules whose action is `tokenize`. Raises `SettingsError`
+        for a rule or a set that does not exist.
+        """
+        return cls(config_of(settings), tokenize=tokenize)
 
     @property
     def rules(self) -> tuple[str, ...]:
         """The ids of the rules that are in force, sorted."""
-        return tuple(sorted({*secret_names(), "blocked-key", *(rule.name for rule in TEXT_RULES)}))
+        return tuple(sorted({*self._config.rules, "blocked-key", *(rule.id for rule in self._config.blocked)}))
 
     @property
     def hits(self) -> Mapping[str, int]:
         """How often each rule has found something so far; a rule that never fired is not in it."""
         return self._hits.values()
 
-    def explain(self, value: object) -> list[Finding]:
-        """What would be redacted in a text, a mapping of attributes or any value; nothing is changed or counted."""
-        return list(_explained(self, clean_value(value), ""))
+    @property
+    def failures(self) -> Mapping[str, int]:
+        """How often each rule has failed or run out of time; the value was replaced as a whole each time."""
+        return self._failures.values()
 
-    @classmethod
-    def from_settings(cls, settings: RedactionSettings) -> Redactor:
-        """The redactor of a `redaction` section; `enabled` is for the pipeline to look at."""
-        return cls(KeyRules(settings.blocked_keys, settings.allowed_keys, settings.blocked_key_patterns))
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What an operator should know of this redactor: slower expressions, a key that ends with the process."""
+        notes = []
+        if not is_linear():
+            notes.append("google-re2 is not installed: expressions run on re, over the first characters of a value")
+        if self._actions.has_own_key and any(rule.action == "hash" for rule in self._config.rules.values()):
+            notes.append("redaction.hash_key is not set: hashes are comparable within this process only")
+        return tuple(notes)
+
+    def reset_after_fork(self) -> None:
+        """Count anew, in a forked child: what the parent counted is the parent's."""
+        self._hits, self._failures = TallyMap(), TallyMap()
 
     def text(self, text: str) -> str:
-        """The text without the secrets that are recognised by their shape."""
-        lowered = text.lower()
-        for hint, name, apply in _BY_HINT:
-            if hint in lowered:
-                redacted = apply(text)
-                if redacted != text:
-                    self._hits.add(name)
-                text = redacted
-        return text
+        """The text without the secrets in it; what is behind the first 131,072 characters is cut off."""
+        walk = self._walk()
+        redacted = walk.text(text)
+        self._count(walk.findings)
+        return redacted
 
     def attributes(self, attributes: Mapping[str, object]) -> dict[str, AnyValue]:
         """A new dict without secrets, at any depth; values that are no OTel values become some."""
-        return self._mapping(clean_attributes(attributes))
-
-    def __call__(self, record: Record) -> None:
-        """Redact one record in place: body, event name, attribute keys and values."""
-        record.body = self._value(record.body)
-        record.attributes = self._mapping(record.attributes)
-        if record.event_name:
-            record.event_name = self.text(record.event_name)
-
-    def _mapping(self, mapping: Mapping[str, AnyValue]) -> dict[str, AnyValue]:
-        redacted: dict[str, AnyValue] = {}
-        for key, value in mapping.items():
-            name, marker = self._known.get(key) or self._look_at(key)
-            if marker is None or value is None or value == "" or value is True or value is False:
-                redacted[name] = value if type(value) in _PLAIN else self._value(value)
-            else:
-                redacted[name] = marker
-                self._hits.add(marker[10:-1])
+        clean = clean_attributes(attributes)
+        if self._is_clean((), clean):
+            return clean
+        walk = self._walk(_tenant(clean))
+        redacted = walk.mapping(self._kept(clean))
+        self._count(walk.findings)
         return redacted
 
-    def _look_at(self, key: str) -> tuple[str, str | None]:
-        """The key without secrets of its own, and what stands in place of its value if that is one."""
-        rule = self._keys.rule(key)
-        found = self.text(key), None if rule is None else marker_of(rule)
-        if len(self._known) < _MOST_KEYS:
-            self._known[key] = found
-        return found
+    def explain(self, value: object) -> list[Finding]:
+        """What would be redacted in a text, a mapping of attributes or any value; nothing is changed or counted."""
+        walk = self._walk(explains=True)
+        walk.value(clean_value(value))
+        return walk.findings
 
-    def explained_key(self, key: str) -> str | None:
-        """The rule that a key falls under."""
-        return self._keys.rule(key)
+    def __call__(self, record: Record) -> None:
+        """Redact one record in place: body, event name, attribute keys and values, attributes of its scope."""
+        scope = record.instrumentation_scope
+        if scope is not None and scope.attributes:
+            record.instrumentation_scope = self._scope(scope)
+        if self._is_clean((record.body, record.event_name), record.attributes):
+            return
+        attributes = record.attributes
+        body, named = self._walk(_tenant(attributes)), self._walk(_tenant(attributes))
+        record.body = self._body(body, record.body)
+        kept = self._kept(attributes)
+        record.attributes = named.mapping(kept)
+        if record.event_name:
+            record.event_name = named.text(record.event_name)
+        self._count(body.findings)
+        self._count(named.findings)
+        if self._config.summary != "silent":
+            record.attributes |= summarise(
+                self._config.summary, attributes, record.attributes, body.findings, named.findings
+            )
 
-    def _value(self, value: AnyValue) -> AnyValue:
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, dict):
-            return self._mapping(value)
-        if isinstance(value, list):
-            return [self._value(item) for item in value]
-        if isinstance(value, bytes):
-            return self._bytes(value)
-        if value is None or isinstance(value, bool | int | float):
-            return value
-        return self._value(clean_value(value))  # put there after the capture
+    def _body(self, walk: Walk, body: AnyValue) -> AnyValue:
+        return walk.mapping(self._kept(body)) if isinstance(body, dict) else walk.value(body)
 
-    def _bytes(self, value: bytes) -> bytes:
-        text = value.decode("latin-1")
-        redacted = self.text(text)
-        return value if redacted is text else redacted.encode("latin-1")
+    def _kept(self, attributes: Mapping[str, AnyValue]) -> Mapping[str, AnyValue]:
+        """Without the keys that an allow list leaves out."""
+        if self._allowed is None:
+            return attributes
+        return {key: value for key, value in attributes.items() if key in self._allowed}
+
+    def _is_clean(self, texts: Iterable[AnyValue], attributes: Mapping[str, AnyValue]) -> bool:
+        """Whether one look at everything tells that nothing is to be done."""
+        if self._allowed is not None:
+            return False
+        joined: list[str] = []
+        unremarkable = self._unremarkable
+        for key in attributes:
+            if key not in unremarkable and not self._is_unremarkable(key):
+                return False
+        for value in (*texts, *attributes.values()):
+            kind = type(value)
+            if kind is str:
+                joined.append(value)  # type: ignore[arg-type]
+            elif kind is int:
+                if not -_LEAST_NUMBER < value < _LEAST_NUMBER:  # type: ignore[operator]
+                    joined.append(str(value))
+            elif kind not in _PLAIN:
+                return False
+        text = _JOINT.join(joined)
+        return len(text) < self._config.max_length and not self._engine.may_match(text)
+
+    def _is_unremarkable(self, key: str) -> bool:
+        known = self._look(key)
+        plain = known == Key(key)
+        if plain and len(self._unremarkable) < _MOST_KEYS:
+            self._unremarkable.add(key)
+        return plain
+
+    def _walk(self, tenant: str = "", *, explains: bool = False) -> Walk:
+        return Walk(
+            self._look,
+            self._find,
+            lambda rule, secret: self._actions.replacement(rule, secret, tenant),
+            (lambda _: None) if explains else self._failures.add,
+            explains=explains,
+            max_length=self._config.max_length,
+        )
+
+    def _find(self, text: str, about: tuple[int, ...]) -> list[Match]:
+        if not about and not self._engine.may_match(text):
+            return []
+        found = self._engine.find(text, about)
+        return self._unless_allowed(text, found) if found and self._allowed_values else found
+
+    def _unless_allowed(self, text: str, found: list[Match]) -> list[Match]:
+        allowed = [span for pattern in self._allowed_values for span in pattern.spans(text)]
+        return [
+            match for match in found if not any(start <= match.start and match.end <= end for start, end in allowed)
+        ]
+
+    def _look(self, key: str) -> Key:
+        known = self._known.get(key)
+        if known is None:
+            known = self._look_at(key)
+            if len(self._known) < _MOST_KEYS:
+                self._known[key] = known
+        return known
+
+    def _look_at(self, key: str) -> Key:
+        """The key without secrets of its own, and what it says of its value."""
+        if key in self._ignored:
+            return Key(key, ignored=True)
+        found = self._keys.judge(key)
+        rule = None if found is None else self._engine.rule(found[0])
+        return Key(self._key_text(key), rule, found is not None and found[1], self._engine.about(key))
+
+    def _key_text(self, key: str) -> str:
+        walk = Walk(self._look, self._find, self._actions.replacement, self._failures.add)
+        return walk.text(key)
+
+    def _scope(self, scope: InstrumentationScope) -> InstrumentationScope:
+        """Once for each scope."""
+        redacted = self._scopes.get(scope)
+        if redacted is None:
+            attributes = self.attributes(scope.attributes or {})
+            redacted = InstrumentationScope(scope.name, scope.version, scope.schema_url, attributes)
+            if len(self._scopes) < _MOST_SCOPES:
+                self._scopes[scope] = redacted
+        return redacted
+
+    def _count(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            self._hits.add(finding.rule)
 
 
-def _explained(redactor: Redactor, value: AnyValue, path: str) -> Iterator[Finding]:
-    if isinstance(value, str):
-        for rule in TEXT_RULES:
-            for match in rule.pattern.finditer(value):
-                start = match.end(1) if rule.pattern.groups else match.start()
-                yield Finding(rule.name, path, start, match.end(), "remove")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            inner = f"{path}.{key}" if path else key
-            by_key = redactor.explained_key(key)
-            if by_key is not None and item not in (None, "", True, False):
-                yield Finding(by_key, inner, 0, len(str(item)), "remove")
-            else:
-                yield from _explained(redactor, item, inner)
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _explained(redactor, item, f"{path}[{number}]")
+def _tenant(attributes: Mapping[str, AnyValue]) -> str:
+    tenant = attributes.get(TENANT)
+    return tenant if isinstance(tenant, str) else ""

@@ -1,0 +1,107 @@
+"""Regular expressions whose time grows with the text and not faster: google-re2 where it is installed.
+
+Elsewhere (no wheel for the platform) the same expressions run on `re`, over shorter texts; `is_linear` tells which.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
+from typing import Any
+
+MAX_TEXT = 131_072
+"""Characters of one text that are looked at, and let through; what is behind is cut off."""
+MAX_TEXT_WITHOUT_RE2 = 8_192
+
+_MEMORY = 256 << 20
+"""Bytes that the sieve's automaton may take before it begins anew. It takes what it needs: some MB for real texts."""
+
+
+class PatternError(ValueError):
+    """An expression that the engine refuses; the message is the engine's reason."""
+
+
+def re2_module() -> ModuleType | None:
+    """google-re2, or None where it is not installed; imported when a redactor is built."""
+    try:
+        import re2  # noqa: I001
+    except ImportError:
+        return None
+    return re2  # type: ignore[no-any-return]
+
+
+def is_linear() -> bool:
+    """Whether expressions run on RE2."""
+    return re2_module() is not None
+
+
+class Pattern:
+    """One expression; finds the spans of its matches."""
+
+    __slots__ = ("_compiled", "_groups", "_linear")
+
+    def __init__(self, expression: str) -> None:
+        self._compiled, self._linear = _compile(expression)
+        self._groups: int = self._compiled.groups
+
+    def spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Each match, or its groups when it has some, in characters."""
+        target = text.encode() if self._linear and text.isascii() else text
+        for match in self._compiled.finditer(target):
+            if not self._groups:
+                yield match.span()
+                continue
+            for group in range(1, self._groups + 1):
+                start, end = match.span(group)
+                if start >= 0:
+                    yield start, end
+
+    def search(self, text: str) -> bool:
+        """Whether it matches somewhere."""
+        return self._compiled.search(text) is not None
+
+
+@functools.lru_cache(maxsize=8)
+def pattern_set(expressions: tuple[str, ...]) -> Callable[[str], Sequence[int] | None]:
+    """Many expressions at once: which of them match somewhere in a text, in one pass over it.
+
+    What is returned gives the positions of these; None or nothing when there are none.
+    """
+    re2 = re2_module()
+    return _re_set(expressions) if re2 is None else _re2_set(re2, expressions)  # type: ignore[no-any-return]
+
+
+def _re2_set(re2: ModuleType, expressions: Sequence[str]) -> Any:
+    options = _options(re2)
+    options.max_mem = _MEMORY
+    chosen = re2.Set.SearchSet(options)
+    for expression in expressions:
+        chosen.Add(expression)
+    chosen.Compile()
+    return chosen.Match
+
+
+def _re_set(expressions: Sequence[str]) -> Any:
+    searches = [re.compile(expression).search for expression in expressions]
+    return lambda text: [number for number, search in enumerate(searches) if search(text)]
+
+
+def _compile(expression: str) -> tuple[Any, bool]:
+    re2 = re2_module()
+    try:
+        if re2 is None:
+            return re.compile(expression), False
+        return re2.compile(expression, _options(re2)), True
+    except re.error as error:
+        raise PatternError(str(error)) from None
+    except Exception as error:  # re2.error
+        reason = error.args[0] if error.args else error
+        raise PatternError(reason.decode() if isinstance(reason, bytes) else str(reason)) from None
+
+
+def _options(re2: ModuleType) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    return options

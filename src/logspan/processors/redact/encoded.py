@@ -1,0 +1,45 @@
+"""Base64 and hex inside of texts, one level deep: only what decodes to readable text is looked at."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+
+_CANDIDATE = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{24,65536}={0,2}")
+_HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{2}){12,}")
+
+
+def decoded_spans(text: str) -> Iterator[tuple[int, int, str]]:
+    """Start, end and the readable text inside of each run that looks encoded."""
+    for match in _CANDIDATE.finditer(text):
+        inner = _readable(match[0])
+        if inner:
+            yield match.start(), match.end(), inner
+
+
+def _readable(run: str) -> str:
+    data = _hex(run) if _HEX.fullmatch(run) else _base64(run)
+    if len(data) < 8:
+        return ""
+    head = data[:64]
+    if sum(byte in _PRINTED for byte in head) < 0.95 * len(head):
+        return ""
+    return data.decode("utf-8", "replace")
+
+
+_PRINTED = frozenset({9, 10, 13, *range(32, 127)})
+
+
+def _hex(run: str) -> bytes:
+    return bytes.fromhex(run.removeprefix("0x"))
+
+
+def _base64(run: str) -> bytes:
+    body = run.rstrip("=").replace("-", "+").replace("_", "/")
+    body = body[: len(body) - (len(body) % 4 == 1)]
+    try:
+        return base64.b64decode(body + "=" * (-len(body) % 4))
+    except (binascii.Error, ValueError):
+        return b""

@@ -1,0 +1,71 @@
+"""What a value looks like: a secret, a placeholder for one, or a word of a sentence."""
+
+from __future__ import annotations
+
+import re
+
+_PLACEHOLDER = re.compile(
+    r"(?:\*{2,}|x{3,}|X{3,}|\.{2,}|-{2,}|_{2,}|#{2,}|•+|%\(?\w*\)?[sdr]|\$?\{+[^{}\n]*\}+|\$[A-Za-z_]\w*|<[^<>\n]*>|\[[^\[\]\n]{0,60}\]"
+    r"|\(?(?:null|none|nil|undefined|true|false|yes|no|empty|unset|not set|redacted|masked|hidden|filtered|removed"
+    r"|n/a|na|omitted|scrubbed|secret|sensitive|string|str|int|bool|bytes|object|optional|protected|encrypted)\)?"
+    r"|\?|:\w{1,30}|\[?redacted\b.{0,60})",
+    re.IGNORECASE,
+)
+_PROSE = frozenset(
+    {
+        *("a", "an", "the", "is", "was", "are", "were", "be", "been", "has", "have", "had", "not", "and", "or", "for"),
+        *("must", "should", "can", "cannot", "could", "will", "would", "may", "might", "does", "did", "do", "to", "of"),
+        *("in", "on", "at", "by", "with", "from", "too", "very", "all", "any", "some", "this", "that", "it", "its"),
+        *("invalid", "valid", "missing", "required", "expired", "expires", "incorrect", "wrong", "changed", "reset"),
+        *("updated", "created", "deleted", "removed", "rotated", "revoked", "rejected", "refreshed", "accepted"),
+        *("denied", "failed", "failure", "success", "successful", "succeeded", "ok", "okay", "error", "unknown"),
+        *("unauthorized", "forbidden", "disabled", "enabled", "active", "inactive", "pending", "present", "absent"),
+        *("set", "unset", "found", "provided", "given", "supplied", "used", "unused", "optional", "mandatory", "new"),
+        *("old", "short", "long", "weak", "strong", "blank", "malformed", "mismatch", "matched", "verified", "verify"),
+        *("checking", "loading", "loaded", "using", "use", "via", "per", "only", "also", "see", "please", "enter"),
+        *("generated", "issued", "stored", "saved", "sent", "received", "decoded", "encoded", "validated", "ready"),
+        *("started", "opened", "closed", "ended", "established", "terminated", "timeout", "timed", "cleared", "none"),
+        *("granted", "allowed", "blocked", "locked", "unlocked", "needed", "omitted", "hidden", "skipped", "ignored"),
+        *("one", "two", "three", "low", "high", "same", "different", "still", "already", "never", "always", "no"),
+        *("bearer", "basic", "digest", "oauth", "oauth2", "jwt", "cookie", "header", "type", "length", "format"),
+        *("string", "field", "value", "values", "policy", "rules", "auth", "authentication", "login", "request"),
+        *("unexpected", "unsupported", "signature", "rotation", "lookup", "refresh", "check", "exchange", "endpoint"),
+        *("expected", "replaced", "resolved", "retrieved", "fetched", "obtained", "acquired", "completed", "done"),
+        *("complete", "renewed", "registered", "initialized", "mounted", "synced", "configured", "detected"),
+    }
+)
+_LETTERS = re.compile(r"[A-Za-z]+(?:['-][a-z]+)?")
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether it only stands where a secret would stand: `***`, `${TOKEN}`, `null`, `%s`."""
+    return _PLACEHOLDER.fullmatch(value) is not None
+
+
+def is_prose(value: str) -> bool:
+    """Whether it is a word that follows on "the token" in a sentence."""
+    return value.lower().rstrip(".,:;!?") in _PROSE
+
+
+def is_word(value: str) -> bool:
+    """Whether it is made of letters alone, in one case or with a capital."""
+    return _LETTERS.fullmatch(value) is not None and (value[1:].islower() or value.isupper())
+
+
+def is_secretive(value: str) -> bool:
+    """Whether it looks like a secret: letters with digits or signs, or long."""
+    if len(value) < 4 or is_placeholder(value):
+        return False
+    kinds = any(map(str.isdigit, value)) + any(map(str.isalpha, value)) + (not value.isalnum())
+    return (
+        kinds >= 2
+        or len(value) >= 20
+        or (len(value) >= 6 and value.isdigit())
+        or not (is_word(value) or value.isdigit())
+    )
+
+
+def is_random(value: str) -> bool:
+    """Whether it looks made by a machine: long enough, with digits among letters."""
+    digits = sum(map(str.isdigit, value))
+    return len(value) >= 8 and digits > 0 and (digits < len(value) or len(value) >= 16)

@@ -1,0 +1,231 @@
+"""What cannot be said in one expression: headers, private keys, addresses, command lines, SQL.
+
+Each parser takes a text and the judge of keys, and yields the spans of secrets (start, end, rule id).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator
+from types import MappingProxyType
+
+from logspan.processors.redact import looks
+from logspan.processors.redact.rules.keys import STRONG_QUERY_KEYS, WEAK_QUERY_KEYS
+from logspan.processors.redact.structure import Judge, Span, accepts, assigned, options, siblings
+
+Parser = Callable[[str, Judge], Iterator[Span]]
+
+_BEARER = re.compile(r"(?i)(?<![A-Za-z0-9])bearer(?:[\s:=+]|%20){1,8}[\"']?(?P<token>[A-Za-z0-9_~+/.=%:|-]{6,8192})")
+_BASIC = re.compile(r"(?i)(?<![A-Za-z0-9])basic(?:[\s:=+]|%20){1,8}[\"']?(?P<token>[A-Za-z0-9+/_-]{6,4096}={0,2})")
+_SCHEME = re.compile(
+    r"(?i)(?<![A-Za-z0-9])(?:(?P<rest>digest|hawk|oauth|aws4-hmac-sha256|signature) (?P<fields>[A-Za-z_-]{2,40}=[^\r\n'`]{1,8192})"
+    r"|(?:token|negotiate|ntlm|apikey|api-key|bot|splunk|genie-?key|sso-key|hmac|key) (?P<token>[A-Za-z0-9_~+/.=:-]{16,8192}))"
+)
+_PEM = re.compile(r"-{2,5}BEGIN (?P<what>[A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)?)-{0,5}")
+_PEM_BARE = re.compile(r"(?P<body>(?:AAAAB3NzaC1|b3BlbnNzaC1rZXk)[A-Za-z0-9+/=\s\\]{40,16384})")
+_PPK = re.compile(r"PuTTY-User-Key-File")
+_USERINFO = re.compile(
+    r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,40})(?::|%3[Aa])(?://|%2[Ff]%2[Ff]|\\{0,8}/\\{0,8}/)|(?<=[\s\"'=(])//)"
+    r"(?P<user>[^\s:/?#\"'<>@\\]{0,256})(?P<rest>[^\s\"'<>\\]{0,1024})"
+)
+_HOSTED = re.compile(
+    r"(?<![A-Za-z0-9/@:])(?P<user>[A-Za-z0-9_.%+-]{1,64}):(?P<password>[^\s:@/\"'<>,;()]{3,256})@"
+    r"(?=(?:tcp|unix|udp)\(|(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?:[:/?,\s\"']|$)|[A-Za-z0-9.-]{1,253}:[0-9]{2,5}|(?:[0-9]{1,3}\.){3}[0-9]{1,3})"
+)
+_SLASHED = re.compile(
+    r"(?<![A-Za-z0-9/@:.])[A-Za-z0-9_]{1,64}/(?P<password>[^\s/@\"'<>]{3,128})@(?://)?[A-Za-z0-9.-]{1,253}(?::[0-9]{2,5})?/"
+)
+_QUERY = re.compile(r"(?:[?&#;]|(?:amp;))(?P<key>[A-Za-z_][A-Za-z0-9_.$-]{0,60})=(?P<value>[^&#\s\"'<>\\;]{1,8192})")
+_CURL = re.compile(
+    r"(?<![\w-])(?:-u|--user|--proxy-user|-U)[ =\t]{0,4}[\"']?(?P<user>[^\s:\"']{0,128}):(?P<password>[^\s\"']{1,512})"
+)
+_DASH_P = re.compile(
+    r"(?i)\b(?:mysql(?:dump|admin|import)?|mariadb(?:-dump)?|mongo(?:sh|dump|restore|export)?|sshpass|docker login|podman login"
+    r"|redis-cli|sqlcmd|plink|pscp|unrar|zip|7z|htpasswd|ldapsearch|smbclient|az login|helm registry login|ftp|isql|bcp)\b"
+    r"(?P<rest>[^\n|;]{0,512})"
+)
+_DASH_VALUE = re.compile(
+    r"(?<!\S)(?P<option>-p|-P|-a|-w|-pw)(?P<gap>[ =]?)[\"']?(?P<password>[^\s\"'-][^\s\"']{2,256})"
+)
+_INSERT = re.compile(
+    r"(?i)\b(?:insert\s{1,8}(?:ignore\s{1,8})?into|replace\s{1,8}into)\s{1,8}[\w.\"`\[\]\\]{1,200}\s{0,8}\((?P<columns>[^()]{1,4096})\)"
+    r"\s{0,8}(?:output\s{1,8}[\w.,\s]{1,200}?)?values\s{0,8}"
+)
+_TUPLE = re.compile(r"\s{0,8},?\s{0,8}\(")
+_LITERAL = re.compile(
+    r"\s{0,8}(?:[NEBX]?(?P<quote>\\{0,8}')(?P<text>(?:[^'\\]|''|\\(?!')[^\n]?){0,8192}+)(?:\\{0,8}')?|(?P<bare>[^,()']{1,512}(?:\([^()]{0,256}\))?))\s{0,8}(?P<end>[,)]|$)"
+)
+_IDENTIFIED = re.compile(
+    r"(?i)\b(?:identified\s{1,8}(?:with\s{1,8}\S{1,64}\s{1,8})?by\s{1,8}|(?:encrypted\s{1,8})?password(?:\s{1,8}|\s{0,4}\(\s{0,4})"
+    r"|(?:pgp_sym_encrypt|crypt|md5|sha1|sha2)\s{0,4}\(\s{0,4})\\{0,8}'(?P<password>[^'\\]{1,512})"
+)
+
+
+def key_values(text: str, judge: Judge) -> Iterator[Span]:
+    """All that a key announces."""
+    yield from assigned(text, judge)
+    yield from siblings(text, judge)
+    yield from options(text, judge)
+
+
+def bearer(text: str, judge: Judge) -> Iterator[Span]:
+    """RFC 6750: `Bearer <token>`, in a header or in a sentence."""
+    del judge
+    for match in _BEARER.finditer(text):
+        token = match["token"].rstrip(".:")
+        if looks.is_secretive(token) and not looks.is_prose(token):
+            yield match.start("token"), match.start("token") + len(token), "bearer"
+
+
+def basic(text: str, judge: Judge) -> Iterator[Span]:
+    """RFC 7617: `Basic` and the base64 of `user:password`."""
+    del judge
+    for match in _BASIC.finditer(text):
+        if _decodes_to_userinfo(match["token"]):
+            yield (*match.span("token"), "basic-auth")
+
+
+def _decodes_to_userinfo(token: str) -> bool:
+    try:
+        data = base64.b64decode(
+            token.rstrip("=") + "=" * (-len(token.rstrip("=")) % 4),
+            altchars=b"-_" if "-" in token or "_" in token else None,
+        )
+    except (binascii.Error, ValueError):
+        return False
+    return b":" in data
+
+
+def scheme(text: str, judge: Judge) -> Iterator[Span]:
+    """RFC 9110 credentials of the other schemes: a token, or fields up to the end of the line."""
+    del judge
+    for match in _SCHEME.finditer(text):
+        if match["fields"]:
+            yield (*match.span("fields"), "auth-scheme")
+        elif looks.is_random(match["token"]):
+            yield (*match.span("token"), "auth-scheme")
+
+
+def pem(text: str, judge: Judge) -> Iterator[Span]:
+    """RFC 7468 and PGP private keys: to their END line, or as far as a key goes when that is cut off."""
+    del judge
+    position = 0
+    while (match := _PEM.search(text, position)) is not None:
+        position = _end_of_key(text, match.end(), match["what"])
+        yield match.start(), position, "pem-private-key"
+    for match in _PPK.finditer(text):
+        yield match.start(), min(len(text), match.start() + 8192), "pem-private-key"
+    for match in _PEM_BARE.finditer(text):
+        if match["body"].startswith("b3Blb"):
+            yield (*match.span("body"), "pem-private-key")
+
+
+_KEY_BODY = re.compile(
+    r"(?:[A-Za-z0-9+/=\s:,.()-]|\\{1,8}[nrt\"/\\]?|%[0-9A-Fa-f]{2}|<br ?/?>|[\"'],? ?[\"']?){0,65536}+"
+)
+
+
+def _end_of_key(text: str, start: int, what: str) -> int:
+    end = text.find(f"END {what}", start)
+    if end >= 0 and "BEGIN" not in text[start:end]:
+        end += len(what) + 4
+        while end < len(text) and text[end] == "-":
+            end += 1
+        return end
+    body = _KEY_BODY.match(text, start)
+    return body.end() if body else len(text)
+
+
+def userinfo(text: str, judge: Judge) -> Iterator[Span]:
+    """RFC 3986: the password in an authority; also without a scheme, as in connection strings of drivers."""
+    del judge
+    for match in _USERINFO.finditer(text):
+        rest = match["rest"]
+        at = rest.rfind("@", 0, _end_of_authority(rest))
+        if at > 1 and rest.startswith(":") and not looks.is_placeholder(rest[1:at]):
+            start = match.start("rest")
+            yield start + 1, start + at, "url-password"
+        elif at == 0 and looks.is_random(match["user"]) and len(match["user"]) >= 20:
+            yield (*match.span("user"), "url-password")  # a token in place of the user: https://<token>@github.com
+    for expression in (_HOSTED, _SLASHED):
+        for match in expression.finditer(text):
+            if not looks.is_placeholder(match["password"]):
+                yield (*match.span("password"), "url-password")
+
+
+def _end_of_authority(rest: str) -> int:
+    """A password may hold `/`, `?` or `#` although it should not: then the last `@` before the host's end counts."""
+    slash = min((place for place in map(rest.find, "/?#") if place >= 0), default=len(rest))
+    if "@" in rest[:slash] or not rest.startswith(":") or rest[1:slash].isdigit():
+        return slash
+    return len(rest)
+
+
+def query(text: str, judge: Judge) -> Iterator[Span]:
+    """Signatures and codes in the query or fragment of a URL, and in forms."""
+    for match in _QUERY.finditer(text):
+        key, value = match["key"].lower(), match["value"]
+        if key in STRONG_QUERY_KEYS:
+            accepted = len(value) >= 4 and not looks.is_placeholder(value)
+        elif key in WEAK_QUERY_KEYS:
+            accepted = len(value) >= 12 and looks.is_random(value)
+        else:
+            found = judge(match["key"])
+            accepted = found is not None and accepts(value, found, strict=False)
+        if accepted:
+            yield (*match.span("value"), "url-secret")
+
+
+def command(text: str, judge: Judge) -> Iterator[Span]:
+    """`curl -u user:password`, `mysql -psecret`, `--token value`."""
+    yield from ((start, end, "command-line") for start, end, _ in options(text, judge))
+    for match in _CURL.finditer(text):
+        if not looks.is_placeholder(match["password"]) and not match["password"].isdigit():
+            yield (*match.span("password"), "command-line")
+    for match in _DASH_P.finditer(text):
+        for inner in _DASH_VALUE.finditer(text, match.start("rest"), match.end("rest")):
+            if not inner["password"].isdigit() or not inner["gap"]:
+                yield (*inner.span("password"), "command-line")
+
+
+def sql(text: str, judge: Judge) -> Iterator[Span]:
+    """Literals that an INSERT puts into a sensitive column, and passwords of users of the database."""
+    for match in _INSERT.finditer(text):
+        columns = [column.strip(' \t\r\n"`[]\\') for column in match["columns"].split(",")]
+        judged = {number: found for number, column in enumerate(columns) if (found := judge(column)) is not None}
+        if judged:
+            yield from _tuples(text, match.end(), judged)
+    for match in _IDENTIFIED.finditer(text):
+        if not looks.is_placeholder(match["password"]):
+            yield (*match.span("password"), "sql")
+
+
+def _tuples(text: str, position: int, judged: dict[int, tuple[str, bool]]) -> Iterator[Span]:
+    while (opening := _TUPLE.match(text, position)) is not None:
+        position, number, ended = opening.end(), 0, False
+        while not ended and (literal := _LITERAL.match(text, position)) is not None and literal.end() > position:
+            group = "text" if literal["quote"] is not None else "bare"
+            found, value = judged.get(number), (literal[group] or "").strip()
+            if found is not None and accepts(value, found, strict=False) and value not in ("?", "DEFAULT"):
+                yield (*literal.span(group), found[0])
+            position, number, ended = literal.end(), number + 1, literal["end"] != ","
+        if not ended:
+            return
+
+
+PARSERS = MappingProxyType(
+    {
+        "key-values": key_values,
+        "bearer": bearer,
+        "basic": basic,
+        "scheme": scheme,
+        "pem": pem,
+        "userinfo": userinfo,
+        "query": query,
+        "command": command,
+        "sql": sql,
+    }
+)
+"""By the name that a rule calls it by."""

@@ -1,0 +1,43 @@
+"""What a rule is: data. The engine reads it, the settings add to it, nothing in it is code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Action = Literal["remove", "mask", "partial", "hash", "tokenize"]
+"""What is done with a match: a marker, asterisks, a marker beside what may stay, a keyed hash, the user's own token."""
+
+Kind = Literal["key", "pattern", "parser"]
+Tier = Literal["core", "extended", "optional"]
+Keep = Literal["", "last4", "last2", "domain", "country", "network"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One kind of secret.
+
+    `key`: the value of every key whose last words are one of `keys` (`api key` stands for `X-Api-Key`, `apiKey`, ...),
+    as an attribute and inside texts. `pattern`: what the RE2 expression matches, or its groups where it has some;
+    `hint` is a cheaper expression that matches wherever `pattern` does. `parser`: what the parser of that name finds.
+    A match counts if `validator` (a name of `logspan.processors.redact.validators`) accepts it and, where there are
+    words in `near`, if one of them stands in front of it, in the key or a little behind it.
+    """
+
+    id: str
+    kind: Kind
+    tier: Tier = "core"
+    action: Action = "remove"
+    keys: tuple[str, ...] = ()
+    pattern: str = ""
+    hint: str = ""
+    parser: str = ""
+    validator: str = ""
+    near: tuple[str, ...] = ()
+    keep: Keep = ""
+    """With `partial`: what of the match stays in sight."""
+
+
+def marker(rule: str) -> str:
+    """What stands where a secret stood: it names the rule, never the match."""
+    return f"[REDACTED:{rule}]"

@@ -1,0 +1,152 @@
+"""Secrets by the key that they are stored under. A key is read as words; its last words decide."""
+
+from __future__ import annotations
+
+from logspan.processors.redact.rule import Rule
+
+KEY_RULES: tuple[Rule, ...] = (
+    Rule(
+        "password",
+        "key",
+        keys=(
+            *("password", "passwd", "pwd", "passphrase", "passcode", "pass", "pw", "psw", "passwrd", "userpass"),
+            *("pass word", "pass phrase", "mot de passe", "passwort", "kennwort", "contrasena", "senha", "wachtwoord"),
+            *("password hash", "passwordhash", "hashed password", "seed phrase", "mnemonic", "recovery phrase"),
+            *("security answer", "secret answer", "master key", "unlock code", "passphrases", "passwords"),
+        ),
+    ),
+    Rule(
+        "secret",
+        "key",
+        keys=(
+            *("secret", "secrets", "client secret", "shared secret", "secret value", "webhook secret", "totp secret"),
+            *("signing secret", "app secret", "consumer secret", "secret string", "secret data", "salt"),
+        ),
+    ),
+    Rule(
+        "credential",
+        "key",
+        keys=("credential", "credentials", "creds", "cred", "auth data", "login data", "userpwd", "basic auth"),
+    ),
+    Rule(
+        "token",
+        "key",
+        keys=(
+            *("token", "auth token", "jwt", "bearer", "access token", "refresh token", "id token", "oauth token"),
+            *("session token", "security token", "saml response", "saml assertion", "samlresponse", "idtoken"),
+            *("client assertion", "code verifier", "magic link", "reset link", "personal access token"),
+            *("authtoken", "accesstoken", "refreshtoken", "access tokens", "refresh tokens", "auth tokens"),
+        ),
+    ),
+    Rule(
+        "api-key",
+        "key",
+        keys=(
+            *("apikey", "api key", "access key", "secret key", "auth key", "account key", "shared key", "app key"),
+            *("shared access key", "subscription key", "license key", "licence key", "storage key", "api keys"),
+            *("functions key", "api secret", "apisecret", "api token", "application key", "apikeys"),
+            *("integration key", "ingest key", "shared access signature", "publish profile", "instrumentation key"),
+        ),
+    ),
+    Rule(
+        "private-key",
+        "key",
+        keys=(
+            *("private key", "privatekey", "signing key", "encryption key", "decryption key", "ssh key", "privkey"),
+            *("rsa key", "tls key", "ssl key", "wallet key", "key material", "master secret", "private keys"),
+            *("hmac key", "aes key", "pgp key", "gpg key", "session key", "ssh private key", "cipher key"),
+        ),
+    ),
+    Rule("authorization", "key", keys=("authorization", "proxy authorization", "x authorization", "auth header")),
+    Rule(
+        "signature",
+        "key",
+        keys=("x amz signature", "x goog signature", "x amz credential", "x goog credential", "sas token"),
+    ),
+    Rule("cookie", "key", action="hash", keys=("cookie", "cookies", "set cookie", "cookie2", "cookie header")),
+    Rule(
+        "session",
+        "key",
+        action="hash",
+        keys=(
+            *("session id", "sessionid", "session", "sessid", "phpsessid", "jsessionid", "connect sid", "sid"),
+            *("asp net session id", "session cookie", "laravel session", "auth session", "remember me"),
+            *("remember token", "gitlab session", "user session", "sess id", "sessiontoken", "session ids"),
+        ),
+    ),
+    Rule(
+        "csrf",
+        "key",
+        action="hash",
+        keys=(
+            *("csrf", "xsrf", "csrf token", "xsrf token", "csrfmiddlewaretoken", "csrftoken", "authenticity token"),
+            *("request verification token", "xsrftoken", "anti forgery token"),
+        ),
+    ),
+    Rule(
+        "cvv",
+        "key",
+        keys=(
+            *("cvv", "cvc", "cvv2", "cvc2", "cvn", "csc", "card verification value", "card verification code"),
+            *("card security code", "card code", "cardcode", "cvv code", "cvc code"),
+        ),
+    ),
+    Rule(
+        "pin",
+        "key",
+        keys=("pin", "pin code", "pincode", "card pin", "pin number", "pin block", "personal identification number"),
+    ),
+    Rule(
+        "otp",
+        "key",
+        keys=(
+            *("otp", "otp code", "totp", "hotp", "one time password", "one time code", "verification code", "mfa code"),
+            *("2fa code", "two factor code", "auth code", "sms code", "security code", "backup code", "backup codes"),
+            *("recovery code", "recovery codes", "totp code", "login code", "confirmation code", "one time passcode"),
+            *("authorization code", "activation code", "mfa token", "2fa", "authentication code", "mfa", "otps"),
+        ),
+    ),
+)
+
+WEAK_KEYS = frozenset({"pass", "pw", "sid", "session", "cred", "salt", "mfa", "2fa", "bearer", "jwt", "user session"})
+"""Words that mean other things as well: what they hold counts when it looks like a secret."""
+
+HARMLESS_KEYS = frozenset({"session.id", "session.previous_id"})
+"""Keys of the semantic conventions that sound like a secret and are none: https://opentelemetry.io/docs/specs/semconv/."""
+
+FILLERS = frozenset(
+    {
+        *("value", "header", "plain", "plaintext", "raw", "text", "str", "string", "old", "new", "confirm", "base64"),
+        *("confirmation", "again", "repeat", "current", "b64", "encoded", "cleartext", "prod", "bytes", "hex"),
+        *("production", "staging", "dev", "test", "live", "sandbox", "primary", "secondary", "default", "previous"),
+        *("temp", "tmp", "val", "content", "data", "local"),
+    }
+)
+"""Last words of a key that say nothing of what it holds."""
+
+STRONG_QUERY_KEYS = frozenset(
+    {
+        *("sig", "signature", "x-amz-signature", "x-amz-security-token", "x-amz-credential", "x-goog-signature"),
+        *("x-goog-credential", "awsaccesskeyid", "googleaccessid", "key-pair-id", "oauth_signature", "oauth_token"),
+        *(
+            "oauth_verifier",
+            "hdnea",
+            "hdnts",
+            "hmac",
+            "jwt",
+            "ticket",
+            "auth",
+            "sv_sig",
+            "__token__",
+            "x-oss-signature",
+        ),
+        *("x-cos-security-token", "samlresponse", "samlrequest", "code_verifier", "id_token_hint", "login_token"),
+    }
+)
+WEAK_QUERY_KEYS = frozenset(
+    {
+        *("key", "code", "state", "t", "hash", "policy", "session", "sid", "otp", "magic", "invite", "reset", "verify"),
+        *("confirm", "nonce", "k", "auth_code", "user_code", "device_code", "sess", "tk", "tok", "ak", "sk", "pw"),
+    }
+)
+"""Names in the query or fragment of a URL whose values sign or open something; the weak ones if these look random."""

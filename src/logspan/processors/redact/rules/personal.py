@@ -1,0 +1,150 @@
+"""Money and people: cards, accounts, addresses of mail, numbers of telephones, wallets; and what is off unless asked for."""
+
+from __future__ import annotations
+
+from logspan.processors.redact.rule import Rule
+
+CARD_WORDS = (
+    *("card", "card number", "cardnumber", "credit card", "debit card", "cc", "ccn", "cc number", "pan", "visa"),
+    *("mastercard", "amex", "american express", "discover", "maestro", "unionpay", "jcb", "diners", "carte", "tarjeta"),
+    *("kreditkarte", "payment method", "kartennummer", "acct", "track2", "primary account number", "creditcard"),
+)
+
+PERSONAL_RULES: tuple[Rule, ...] = (
+    Rule(
+        "payment-card",
+        "pattern",
+        action="partial",
+        keep="last4",
+        pattern=r"([2-9][0-9]{3}(?:[ ._*/-]{0,3}[0-9]){8,15})",
+        hint=r"[2-6][0-9]{3}[ ._*/-]{0,3}[0-9]{4}[ ._*/-]{0,3}[0-9]{2}|3[0-9]{3}[ ._-]?[0-9]{6}",
+        validator="card",
+    ),
+    Rule(
+        "card-track",
+        "pattern",
+        pattern=r"(%?B[0-9]{12,19}\^[^\^\n]{2,26}\^[0-9]{4}[0-9?]*|;[0-9]{12,19}=[0-9]{7,24}\??)",
+        hint=r"[0-9]\^|[0-9]=[0-9]",
+    ),
+    Rule(
+        "iban",
+        "pattern",
+        action="partial",
+        keep="country",
+        pattern=r"(?i)([A-Z]{2}[0-9]{2}(?:[ .-]{0,2}[A-Z0-9]){11,30})",
+        hint=r"(?i)[A-Z]{2}[0-9]{2}[ .-]{0,2}[A-Z0-9]{4}[ .-]{0,2}[A-Z0-9]{4}",
+        validator="iban",
+    ),
+    Rule(
+        "email",
+        "pattern",
+        action="hash",
+        pattern=r"([A-Za-z0-9][A-Za-z0-9._%+'*=-]{0,63}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,6}\.[A-Za-z]{2,24})",
+        hint=r"[A-Za-z0-9]@[A-Za-z0-9.-]+\.[A-Za-z]{2}",
+        validator="email",
+    ),
+    Rule(
+        "phone",
+        "pattern",
+        action="hash",
+        pattern=r"((?:\+|\b00)[1-9](?:[ ().\x2f\x{2010}-\x{2015}-]{0,3}[0-9]){6,14}"
+        r"|\(?\b[2-9][0-9]{2}\)?[ .-]{1,2}[2-9][0-9]{2}[ .-][0-9]{4}\b)",
+        hint=r"\+[1-9][0-9 ().-]|\b00[1-9][0-9 ]|[0-9]{3}\)?[ .-]{1,2}[0-9]{3}[ .-][0-9]{4}",
+        validator="phone",
+    ),
+    Rule(
+        "phone-national",
+        "pattern",
+        tier="extended",
+        action="hash",
+        pattern=r"(\(?\b0?[1-9](?:[ ()./-]{0,3}[0-9]){6,12})\b",
+        validator="phone-national",
+        near=(
+            *("phone", "phone number", "phonenumber", "telephone", "telefon", "tel", "mobile", "cell", "sms to", "fax"),
+            *("whatsapp", "msisdn", "handynummer", "telefono", "telefone", "teléfono", "mobil", "telephone number"),
+            *(
+                "mobile number",
+                "phone no",
+                "tel no",
+                "call me at",
+                "reach me at",
+                "call me on",
+                "cell phone",
+                "portable",
+            ),
+        ),
+    ),
+    Rule(
+        "crypto-wallet",
+        "pattern",
+        tier="extended",
+        action="hash",
+        pattern=r"\b((?:bc1|tb1|bcrt1|ltc1)[02-9ac-hj-np-z]{11,87}|(?:BC1|TB1|LTC1)[02-9AC-HJ-NP-Z]{11,87}"
+        r"|[13LMmn2D][1-9A-HJ-NP-Za-km-z]{25,34}|addr1[02-9ac-hj-np-z]{50,110}|[48][1-9A-HJ-NP-Za-km-z]{94}"
+        r"|cosmos1[02-9ac-hj-np-z]{38}|r[1-9A-HJ-NP-Za-km-z]{24,34}|T[1-9A-HJ-NP-Za-km-z]{33})\b",
+        hint=r"(?:bc1|BC1|tb1|TB1|ltc1|LTC1|addr1|cosmos1)[0-9A-Za-z]{8}|\b[13LMmn2DrT48][1-9A-HJ-NP-Za-km-z]{24}",
+        validator="wallet",
+    ),
+    Rule(
+        "ethereum-wallet",
+        "pattern",
+        tier="extended",
+        action="hash",
+        pattern=r"\b(0x[a-fA-F0-9]{40})\b",
+        hint=r"0x[a-fA-F0-9]{16}",
+    ),
+    Rule(
+        "wallet-private-key",
+        "pattern",
+        pattern=r"\b([5KL][1-9A-HJ-NP-Za-km-z]{50,51}|[xyz]prv[1-9A-HJ-NP-Za-km-z]{80,112})\b",
+        hint=r"\b[5KL][1-9A-HJ-NP-Za-km-z]{24}|[xyz]prv[1-9A-HJ-NP-Za-km-z]{8}",
+        validator="base58check",
+    ),
+)
+
+OPTIONAL_RULES: tuple[Rule, ...] = (
+    Rule(
+        "ip-address",
+        "pattern",
+        tier="optional",
+        action="partial",
+        keep="network",
+        pattern=r"(?:^|[^0-9A-Za-z.:])((?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7})",
+        hint=r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|[0-9a-fA-F]{0,4}:[0-9a-fA-F]{0,4}:",
+        validator="ip",
+    ),
+    Rule(
+        "mac-address",
+        "pattern",
+        tier="optional",
+        action="hash",
+        pattern=r"\b([0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}|[0-9a-fA-F]{2}(?:-[0-9a-fA-F]{2}){5}|[0-9a-fA-F]{4}\.[0-9a-fA-F]{4}\.[0-9a-fA-F]{4})\b",
+        hint=r"[0-9a-fA-F]{2}[:-][0-9a-fA-F]{2}[:-][0-9a-fA-F]{2}[:-]|[0-9a-fA-F]{4}\.[0-9a-fA-F]{4}\.[0-9a-fA-F]{4}",
+    ),
+    Rule(
+        "date-of-birth",
+        "pattern",
+        tier="optional",
+        pattern=r"\b([0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}|[0-9]{1,2}\.? (?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?,? [0-9]{4}|[0-9]{8})\b",
+        near=(
+            "dob",
+            "birth",
+            "date of birth",
+            "birth date",
+            "birthdate",
+            "birthday",
+            "born",
+            "geburtsdatum",
+            "naissance",
+            "nacimiento",
+            "born on",
+        ),
+    ),
+    Rule(
+        "postcode",
+        "pattern",
+        tier="optional",
+        pattern=r"(?i)\b([A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2}|[0-9]{5}(?:-[0-9]{4})?|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9]|[0-9]{4} ?[A-Z]{2}|[0-9]{4,6})\b",
+        near=("postcode", "post code", "zip", "zip code", "zipcode", "postal code", "plz", "code postal"),
+    ),
+)

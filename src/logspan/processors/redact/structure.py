@@ -1,0 +1,195 @@
+"""Structure inside of texts: where a key is, and what its value is, in whatever a service writes into a line.
+
+JSON (escaped and encoded twice, too), Python reprs, forms, queries, headers, connection strings, YAML and `key: value`,
+XML, multipart, SQL. Nothing is parsed as a whole: a line may be cut off anywhere. Each expression here begins at a
+place of its own and takes a bounded look ahead, so the work grows with the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from logspan.processors.redact import looks
+
+Span = tuple[int, int, str]
+Judge = Callable[[str], tuple[str, bool] | None]
+
+_Q = r"\\{0,8}[\"'`]"
+_KEY = r"[A-Za-z_$@\x80-\U0010ffff][\w.$@\-]{0,99}"
+_ASSIGNED = re.compile(
+    rf"(?<![A-Za-z0-9_$])(?P<key>(?:{_KEY}+(?: [\w.$\-]{{1,32}}+){{0,3}})|[0-9][A-Za-z0-9_.-]{{1,40}})"
+    rf"(?P<close>(?:{_Q})?[\])]?(?:{_Q})?)"
+    r"(?P<sep>[ \t]{0,8}(?:=>|:=|===?|!=|<>|->|=|:(?![:/]))[ \t]{0,8}"
+    r"|\s{0,4}:\s{0,40}(?=[\\\"'{\[0-9])"
+    r"|[ \t]{1,4}(?P<prose>(?:(?:is|was|has been|set|changed|reset|updated|got|now) ){0,2}(?:is|was|are|to|of|like|in|equals|as|--?))"
+    r"(?:[ \t]{0,4}[:=])?[ \t]{1,4})",
+    re.IGNORECASE,
+)
+_PAIR = re.compile(
+    rf"[(\[{{]\s{{0,8}}[bBuU]?(?P<q>{_Q})(?P<key>[^\"'`\\\n]{{1,100}})(?P=q)\s{{0,4}},\s{{0,8}}(?=[bBuU]?\\{{0,8}}[\"'`])"
+)
+_SIBLING = re.compile(
+    rf"(?<![A-Za-z0-9])(?:name|key|field|header|param|parameter|variable|property|attribute|label|k|id)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}"
+    rf"(?:{_Q})(?P<key>[^\"'`\\\n<>]{{1,100}})(?:{_Q})[\s,;)]{{1,8}}"
+    rf"(?:(?:{_Q})?(?:type|id|class|in|secure|sensitive)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}(?:{_Q})?[\w-]{{0,40}}(?:{_Q})?[\s,;]{{1,8}}){{0,3}}"
+    rf"(?:{_Q})?(?:value|val|v|content|data)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}",
+    re.IGNORECASE,
+)
+_REVERSED = re.compile(
+    rf"(?<![A-Za-z0-9])(?:value|val|content|data)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}(?P<q>{_Q})(?P<value>[^\"'`\\\n]{{1,512}})(?P=q)"
+    rf"[\s,;]{{1,8}}(?:{_Q})?(?:name|key|field|header|param|parameter|variable|property|k|id)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}(?:{_Q})"
+    rf"(?P<key>[^\"'`\\\n]{{1,100}})(?:{_Q})",
+    re.IGNORECASE,
+)
+_ELEMENT = re.compile(
+    r"<(?P<key>[A-Za-z_][\w.:-]{0,99})(?:\s[^<>]{0,200})?>\s{0,8}(?P<value>[^<]{1,8192}?)\s{0,8}(?:<|$)"
+)
+_MULTIPART = re.compile(
+    r"name=\\{0,8}\"?(?P<key>[\w.\[\]-]{1,100})\\{0,8}\"?[^\n]{0,200}(?:\r?\n[A-Za-z-]{1,40}:[^\n]{0,200}){0,3}\r?\n\r?\n(?P<value>[^\r\n]{1,8192})"
+)
+_OPTION = re.compile(
+    r"(?<![\w-])--?(?P<key>[A-Za-z][\w.-]{1,60})(?:[ \t]{1,4}|\",? ?\"|', ?')(?P<value>[^\s\"'-][^\s\"']{0,4096})"
+)
+_SCHEMES = re.compile(
+    r"(?i)(?:bearer|basic|token|digest|negotiate|ntlm|apikey|api-key|bot|key|hmac|hawk|oauth|aws4-hmac-sha256|splunk|sso-key|ghbasic|genie-?key|klaviyo-api-key|discogs|zoho-oauthtoken)\b[ \t:=]{0,4}"
+)
+_COOKIES = re.compile(r"[^\s\"'<>]{1,4096}(?:;[ \t]{0,4}[^\s;=\"'<>]{1,256}(?:=[^\s;\"'<>]{0,4096})?){0,64}")
+_BARE = re.compile(r"[^\s\"'`&;<>\\,|]{1,8192}")
+_BARE_MORE = re.compile(r",(?![\s\"'\\]|$)(?![\w.$-]{1,60}\\{0,8}[\"']?[:=])[^\s\"'`&;<>\\,|]{1,8192}")
+_OPEN_QUOTE = re.compile(r"[bBuUrRfF]{0,2}(?P<slashes>\\{0,64})(?P<quote>\"{3}|'{3}|[\"'`])")
+_MOST = 131_072
+_CLOSERS = {")": "(", "]": "[", "}": "{"}
+_TAIL = ".,:;!?)]}"
+
+
+def assigned(text: str, judge: Judge) -> Iterator[Span]:
+    """The values of sensitive keys, with any of the separators that a line may have between the two."""
+    position = 0
+    while (match := _ASSIGNED.search(text, position)) is not None:
+        position = match.end()
+        found = judge(match["key"])
+        if found is None:
+            continue
+        span = value_at(
+            text, match.end(), found, match["sep"].strip(), prose=bool(match["prose"]), quoted=bool(match["close"])
+        )
+        if span is not None:
+            yield (*span, found[0])
+            position = max(span[1], position)
+
+
+def siblings(text: str, judge: Judge) -> Iterator[Span]:
+    """`name=..., value=...`, `["name", "value"]`, `<name>value</name>`, parts of multipart forms."""
+    for expression in (_PAIR, _SIBLING):
+        for match in expression.finditer(text):
+            found = judge(match["key"])
+            span = value_at(text, match.end(), found, "=", quoted=True) if found else None
+            if found and span:
+                yield (*span, found[0])
+    for expression in (_REVERSED, _ELEMENT, _MULTIPART):
+        for match in expression.finditer(text):
+            found = judge(match["key"])
+            if found and accepts(match["value"], found, strict=False):
+                yield (*match.span("value"), found[0])
+
+
+def options(text: str, judge: Judge) -> Iterator[Span]:
+    """`--password hunter2`, and the same as two items of a list of arguments."""
+    for match in _OPTION.finditer(text):
+        found = judge(match["key"])
+        if found and accepts(match["value"], found, strict=False) and not looks.is_prose(match["value"]):
+            yield (*match.span("value"), found[0])
+
+
+def value_at(
+    text: str, start: int, found: tuple[str, bool], separator: str, *, prose: bool = False, quoted: bool = False
+) -> tuple[int, int] | None:
+    """The span of the value that begins at `start`, or None if that is no secret: a placeholder, a word of a sentence."""
+    opening = _OPEN_QUOTE.match(text, start)
+    if opening is not None:
+        end = _closing(text, opening.end(), len(opening["slashes"]), opening["quote"])
+        value = text[opening.end() : end]
+        return (opening.end(), end) if accepts(value, found, strict=False) else None
+    if text[start : start + 1] in ("{", "["):
+        return _container(text, start, found)
+    if found[0] == "cookie":
+        match = _COOKIES.match(text, start)
+        return match.span() if match and "=" in match[0] else None
+    if found[0] == "authorization" and (scheme := _SCHEMES.match(text, start)):
+        start = scheme.end()
+        opening = _OPEN_QUOTE.match(text, start)
+    spaced = separator == ":" and text[start - 1 : start] in (" ", "\t") and not quoted
+    return _bare(text, start, found, prose=prose, spaced=spaced)
+
+
+def _bare(text: str, start: int, found: tuple[str, bool], *, prose: bool, spaced: bool) -> tuple[int, int] | None:
+    match = _BARE.match(text, start)
+    if match is None:
+        return None
+    end = match.end()
+    while (more := _BARE_MORE.match(text, end)) is not None:
+        end = more.end()
+    end = _trimmed(text, start, end)
+    value = text[start:end]
+    if not accepts(value, found, strict=prose):
+        return None
+    if (spaced or prose) and looks.is_prose(value):
+        return None
+    return start, end
+
+
+def _trimmed(text: str, start: int, end: int) -> int:
+    """Without what ends a sentence or closes what was opened before the value."""
+    while end > start and text[end - 1] in _TAIL:
+        opener = _CLOSERS.get(text[end - 1])
+        if opener is not None and text.count(opener, start, end) >= text.count(text[end - 1], start, end):
+            break
+        end -= 1
+    return end
+
+
+def accepts(value: str, found: tuple[str, bool], *, strict: bool) -> bool:
+    """Whether a value may be the secret that its key announces."""
+    rule, weak = found
+    if not value or value.isspace() or looks.is_placeholder(value) or value.startswith("[REDACTED"):
+        return False
+    if rule in ("cvv", "pin", "otp") and not any(map(str.isdigit, value)):
+        return False
+    if rule == "password" and value.startswith("/") and value.count("/") > 1 and " " not in value:
+        return False  # PWD, the working directory
+    if weak or strict:
+        return looks.is_secretive(value) and not (weak and value.isdigit() and len(value) < 6)
+    return True
+
+
+def _closing(text: str, start: int, slashes: int, quote: str) -> int:
+    """Where the value ends that was opened by a quote with so many backslashes before it; at the end of a cut text."""
+    position = start
+    while (position := text.find(quote, position, start + _MOST)) >= 0:
+        before = position
+        while before > start and text[before - 1] == "\\":
+            before -= 1
+        if position - before <= slashes:
+            return before if slashes else position
+        position += len(quote)
+    return _end_of_cut(text, start)
+
+
+def _end_of_cut(text: str, start: int) -> int:
+    line = text.find("\n", start)
+    return len(text) if line < 0 else line
+
+
+def _container(text: str, start: int, found: tuple[str, bool]) -> tuple[int, int] | None:
+    """A list or mapping as a whole; at the end of a text that was cut off."""
+    depth, opened = 0, False
+    if looks.is_placeholder(text[start : start + 64].split("]", maxsplit=1)[0] + "]") or found[1]:
+        return None
+    for match in re.finditer(r"[{}\[\]]", text[start : start + _MOST]):
+        depth += 1 if match[0] in "{[" else -1
+        opened = True
+        if depth == 0:
+            end = start + match.end()
+            return (start, end) if end - start > 2 else None
+    return (start, _end_of_cut(text, start)) if opened else None

@@ -1,0 +1,142 @@
+"""Whether what matched is what it looks like: check digits, ranges, lengths, alphabets.
+
+Each takes the text and the span of a match, and returns the span that counts, which may be shorter, or None.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from types import MappingProxyType
+
+from logspan.processors.redact import looks
+from logspan.processors.redact.cards import card, iban
+from logspan.processors.redact.national import NATIONAL
+from logspan.processors.redact.places import Place, Validator, alone
+from logspan.processors.redact.wallets import base58check, wallet
+
+_NO_TLD = frozenset(
+    {
+        "png",
+        "jpg",
+        "jpeg",
+        "gif",
+        "svg",
+        "webp",
+        "js",
+        "css",
+        "py",
+        "service",
+        "local",
+        "lock",
+        "json",
+        "yaml",
+        "yml",
+        "so",
+        "socket",
+        "timer",
+        "mount",
+        "slice",
+        "scope",
+        "target",
+        "html",
+    }
+)
+
+
+def token(text: str, start: int, end: int) -> Place | None:
+    """The rest of a vendor's token: not only lower-case words."""
+    end = start + len(text[start:end].rstrip(".-,"))
+    return (start, end) if not all(letter.islower() or letter in "-_." for letter in text[start:end]) else None
+
+
+def random(text: str, start: int, end: int) -> Place | None:
+    """Made by a machine."""
+    value = text[start:end]
+    return (start, end) if looks.is_random(value) and not value.isdigit() else None
+
+
+def opaque(text: str, start: int, end: int) -> Place | None:
+    """Random, and no UUID."""
+    value = text[start:end]
+    return (start, end) if looks.is_random(value) and "-" not in value else None
+
+
+def email(text: str, start: int, end: int) -> Place | None:
+    """RFC 5321, as far as people have them; no `git@github.com:`, no unit of systemd, no user in the address of a host."""
+    local, _, domain = text[start:end].partition("@")
+    if domain.rpartition(".")[2].lower() in _NO_TLD or ".." in domain or domain.startswith("-"):
+        return None
+    if text[max(0, start - 2) : start] == "//" or _IN_ADDRESS.search(text[max(0, start - 64) : start]):
+        return None
+    if local in ("git", "hg", "svn") and text[end : end + 1] in (":", "/"):
+        return None
+    return start, end
+
+
+_IN_ADDRESS = re.compile(r"://[^\s/@]*:$")
+
+
+def phone(text: str, start: int, end: int) -> Place | None:
+    """E.164 with a plus, or formatted as in North America; a possible number for its country."""
+    value = text[start:end]
+    digits = re.sub(r"[^0-9]", "", value)
+    if text[start - 1 : start].isalnum() or text[end : end + 1].isalnum():
+        return None
+    if value.startswith("+"):
+        return (start, end) if _is_possible("+" + digits) else None
+    if not alone(text, start, end):
+        return None
+    if value.startswith("00"):
+        return (start, end) if not value.isdigit() and _is_possible("+" + digits[2:]) else None
+    return (start, end) if value.startswith("(") or "-" in value or "." in value else None
+
+
+def _is_possible(number: str) -> bool:
+    import phonenumbers
+
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return False
+    return phonenumbers.is_possible_number(parsed)
+
+
+def phone_national(text: str, start: int, end: int) -> Place | None:
+    """Seven to thirteen digits behind a word that says so."""
+    digits = re.sub(r"\D", "", text[start:end])
+    return (start, end) if 7 <= len(digits) <= 13 and alone(text, start, end) and len(set(digits)) > 2 else None
+
+
+def number(text: str, start: int, end: int) -> Place | None:
+    """A number that stands on its own."""
+    return (start, end) if alone(text, start, end) else None
+
+
+def ip(text: str, start: int, end: int) -> Place | None:
+    """An address of version 4 or 6; no version number behind a `v`."""
+    try:
+        ipaddress.ip_address(text[start:end])
+    except ValueError:
+        return None
+    return start, end
+
+
+VALIDATORS: MappingProxyType[str, Validator] = MappingProxyType(
+    {
+        "token": token,
+        "random": random,
+        "opaque": opaque,
+        "card": card,
+        "iban": iban,
+        "email": email,
+        "phone": phone,
+        "phone-national": phone_national,
+        "number": number,
+        "ip": ip,
+        "wallet": wallet,
+        "base58check": base58check,
+        **NATIONAL,
+    }
+)
+"""By the name that a rule calls it by."""

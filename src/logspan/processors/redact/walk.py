@@ -1,0 +1,253 @@
+"""One walk through a record's values: what goes by its key, what by its place beside a name, what by its shape."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from opentelemetry.util.types import AnyValue
+
+from logspan.processors.redact.engine import Match, RuleFailedError
+from logspan.processors.redact.finding import Finding
+from logspan.processors.redact.rule import Rule, marker
+from logspan.processors.redact.structure import accepts
+from logspan.values import CUT, MAX_TEXT, clean_value, cut_text
+
+_MAX_DEPTH = 40
+"""Deeper than anything that capture lets in; what is below is cut, never passed through."""
+_PLAIN = frozenset({float, bool, type(None)})
+_LEAST_NUMBER = 10**8
+_NAMES = frozenset(
+    {"name", "key", "field", "header", "param", "parameter", "variable", "property", "attribute", "k", "id"}
+)
+_VALUES = frozenset({"value", "val", "v", "content", "data"})
+_PLURALS = ("secrets", "cookies", "credentials", "creds", "passwords", "tokens")
+_TEMPLATES = frozenset({"msg", "message", "template", "format", "query", "statement", "sql", "event", "body"})
+_ARGUMENTS = frozenset({"args", "params", "parameters", "arguments", "bindings", "values"})
+_HOLE = re.compile(r"(?P<key>[\w.$-]{1,64})[\"'`\\]{0,4}\s{0,4}(?:=|:|=>|\bis|\bto)?\s{0,4}[\"'(]{0,2}$")
+_HOLES = re.compile(r"%(?:\(\w{1,64}\))?[-+0-9.]{0,8}[sdrif]|\{\w{0,64}(?:![rsa])?\}|\?|\$[0-9]{1,3}|:\w{1,64}\b")
+_NAME = re.compile(r"-{0,2}[A-Za-z][\w.$:-]{0,63}")
+
+
+class Key(NamedTuple):
+    """What is known of a key: itself without secrets, the rule for its value, the rules that it is a near word of."""
+
+    name: str
+    rule: Rule | None = None
+    weak: bool = False
+    about: tuple[int, ...] = ()
+    ignored: bool = False
+
+
+class Walk:
+    """Makes the values of one record anew without secrets, and notes what it took out."""
+
+    def __init__(
+        self,
+        look: Callable[[str], Key],
+        find: Callable[[str, tuple[int, ...]], list[Match]],
+        replace: Callable[[Rule, str], str],
+        fail: Callable[[str], object],
+        *,
+        explains: bool = False,
+        max_length: int = MAX_TEXT,
+    ) -> None:
+        self._max_length = max_length
+        self._look = look
+        self._find = find
+        self._replace = replace
+        self._fail = fail
+        self._explains = explains
+        self.findings: list[Finding] = []
+
+    def mapping(
+        self, mapping: Mapping[str, AnyValue], path: str = "", context: str = "", depth: int = 0
+    ) -> dict[str, AnyValue]:
+        """A mapping anew; of two keys that are the same without their secrets, both stay."""
+        redacted: dict[str, AnyValue] = {}
+        sibling = self._sibling(mapping) if len(mapping) <= 8 else None
+        holes = self._holes(mapping) if len(mapping) > 1 else {}
+        for key, value in mapping.items():
+            known = self._look(key)
+            inner = f"{path}.{key}" if path else key
+            if not self._explains:
+                inner = ""
+            if known.name != key and self._explains:
+                self.findings += [Finding("key", inner, 0, len(key), "remove")]
+            name = known.name if known.name not in redacted else f"{known.name}#{len(redacted)}"
+            if sibling is not None and key.lower() in _VALUES:
+                redacted[name] = self._by_key(sibling, value, inner, key, depth)
+            elif key in holes:
+                redacted[name] = self._arguments(holes[key], value, inner, depth)
+            else:
+                redacted[name] = self._under(known, value, inner, f"{context}.{key}" if context else key, depth)
+        return redacted
+
+    def _under(self, key: Key, value: AnyValue, path: str, context: str, depth: int) -> AnyValue:
+        if key.ignored:
+            return value
+        if key.rule is None or value is None or value is True or value is False or value == "":
+            return self.value(value, path, context, depth, key.about)
+        return self._by_key(key, value, path, context, depth)
+
+    def _by_key(self, key: Key, value: AnyValue, path: str, context: str, depth: int) -> AnyValue:
+        """The value of a key that a rule names: as a whole, unless it only stands where a secret would stand."""
+        rule = key.rule
+        if rule is None or value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, dict | list):
+            if key.weak or not value:
+                return self.value(value, path, context, depth)
+            self._note(rule, path, 0, len(str(value)))
+            return marker(rule.id)
+        text = _text(value)
+        is_count = not isinstance(value, str | bytes) and context.lower().endswith(_PLURALS)
+        if is_count or not (rule.id == "blocked-key" or accepts(text, (rule.id, key.weak), strict=False)):
+            return self.value(value, path, context, depth, key.about)
+        self._note(rule, path, 0, len(text))
+        return self._replaced(rule, text)
+
+    def value(
+        self, value: AnyValue, path: str = "", context: str = "", depth: int = 0, about: tuple[int, ...] = ()
+    ) -> AnyValue:
+        """Any value anew; `context` is the key that it stands under."""
+        kind = type(value)
+        if kind is str:
+            return self.text(value, path, context, about)  # type: ignore[arg-type]
+        if kind is int:
+            return self._number(value, path, context, about)  # type: ignore[arg-type]
+        if kind in _PLAIN:
+            return value
+        if depth > _MAX_DEPTH:
+            return CUT
+        if kind is dict:
+            return self.mapping(value, path, context, depth + 1)  # type: ignore[arg-type]
+        if kind is list:
+            return self._list(value, path, context, depth + 1, about)  # type: ignore[arg-type]
+        if kind is bytes:
+            return self._bytes(value, path, context, about)  # type: ignore[arg-type]
+        return self.value(clean_value(value), path, context, depth + 1, about)  # put there after the capture
+
+    def text(self, text: str, path: str = "", context: str = "", about: tuple[int, ...] = ()) -> str:
+        """A text without its secrets; as a whole replaced when a rule fails on it."""
+        ahead = f"{context}: " if context else ""
+        if len(text) > self._max_length and not text.endswith(CUT):
+            text = cut_text(text, self._max_length)
+        try:
+            found = self._find(ahead + text, about)
+            return self._cut_out(text, found, len(ahead), path) if found else text
+        except RuleFailedError as failure:
+            self._fail(failure.rule)
+            return marker(f"{failure.rule}-failed")
+
+    def _cut_out(self, text: str, found: Sequence[Match], ahead: int, path: str) -> str:
+        parts: list[str] = []
+        position = 0
+        for start, end, rule in found:
+            begin, stop = max(start - ahead, 0), end - ahead
+            if stop <= position and stop <= 0:
+                continue
+            parts += (text[position:begin], self._replaced(rule, text[begin:stop]))
+            self._note(rule, path, begin, stop)
+            position = stop
+        return "".join((*parts, text[position:]))
+
+    def _replaced(self, rule: Rule, secret: str) -> str:
+        try:
+            return self._replace(rule, secret)
+        except Exception:
+            raise RuleFailedError(rule.id) from None
+
+    def _number(self, number: int, path: str, context: str, about: tuple[int, ...]) -> AnyValue:
+        """A card or a social security number may be kept as an integer."""
+        if -_LEAST_NUMBER < number < _LEAST_NUMBER:
+            return number
+        text = str(number)
+        redacted = self.text(text, path, context, about)
+        return number if redacted == text else redacted
+
+    def _bytes(self, value: bytes, path: str, context: str, about: tuple[int, ...]) -> AnyValue:
+        try:
+            text, encoding = value.decode(), "utf-8"
+        except UnicodeDecodeError:
+            text, encoding = value.decode("latin-1"), "latin-1"
+        redacted = self.text(text, path, context, about)
+        return value if redacted == text else redacted.encode(encoding, "replace")
+
+    def _list(
+        self, items: list[AnyValue], path: str, context: str, depth: int, about: tuple[int, ...]
+    ) -> list[AnyValue]:
+        redacted: list[AnyValue] = []
+        before: AnyValue = None
+        for number, item in enumerate(items):
+            inner = f"{path}[{number}]" if self._explains else ""
+            named = self._named(before, item, pairs=depth > 1 or len(items) > 2) if redacted else None
+            if named is None:
+                redacted.append(self.value(item, inner, context, depth, about))
+            else:
+                redacted.append(self._by_key(named, item, inner, _text(before), depth))
+            before = item
+        return redacted
+
+    def _named(self, name: AnyValue, item: AnyValue, *, pairs: bool) -> Key | None:
+        """`["password", "hunter2"]`, `["--token", "abc"]`: what the item before says of this one."""
+        del pairs
+        if not isinstance(name, str | bytes) or not isinstance(item, str | bytes | int):
+            return None
+        text = _text(name)
+        if not _NAME.fullmatch(text):
+            return None
+        known = self._look(text.lstrip("-"))
+        value = _text(item)
+        is_option = text.startswith("-") and not value.startswith("-")
+        if known.rule is None or not (is_option or any(map(str.isdigit, value)) or " " in value):
+            return None
+        return known if is_option or self._look(value).rule is None else None
+
+    def _sibling(self, mapping: Mapping[str, AnyValue]) -> Key | None:
+        """`{"name": "password", "value": "hunter2"}`: what the name says of the value."""
+        if not any(key.lower() in _VALUES for key in mapping):
+            return None
+        for key, value in mapping.items():
+            if isinstance(value, str) and len(value) <= 100 and key.lower() in _NAMES:
+                known = self._look(value)
+                if known.rule is not None:
+                    return known
+        return None
+
+    def _holes(self, mapping: Mapping[str, AnyValue]) -> dict[str, list[Key | None]]:
+        """A template and its arguments: for each argument, what the template says of it."""
+        arguments = [key for key, value in mapping.items() if key.lower() in _ARGUMENTS and isinstance(value, list)]
+        if not arguments:
+            return {}
+        for key, value in mapping.items():
+            if isinstance(value, str) and key.rpartition(".")[2].lower() in _TEMPLATES:
+                holes = [self._said_before(value, match.start()) for match in _HOLES.finditer(value[:8192])]
+                if any(holes):
+                    return dict.fromkeys(arguments, holes)
+        return {}
+
+    def _said_before(self, template: str, hole: int) -> Key | None:
+        match = _HOLE.search(template, max(0, hole - 80), hole)
+        known = self._look(match["key"]) if match else None
+        return known if known is not None and known.rule is not None else None
+
+    def _arguments(self, holes: Sequence[Key | None], value: AnyValue, path: str, depth: int) -> AnyValue:
+        items = value if isinstance(value, list) else []
+        redacted: list[AnyValue] = []
+        for number, item in enumerate(items):
+            named = holes[number] if number < len(holes) else None
+            inner = f"{path}[{number}]" if self._explains else ""
+            if named is not None and named.rule is not None:
+                redacted.append(self._by_key(named, item, inner, named.name, depth + 1))
+            else:
+                redacted.append(self.value(item, inner, "", depth + 1))
+        return redacted
+
+    def _note(self, rule: Rule, path: str, start: int, end: int) -> None:
+        self.findings.append(Finding(rule.id, path, start, end, rule.action))
+
+
+def _text(value: AnyValue) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
