@@ -33,6 +33,7 @@ ORDER = (
     "context",
     "notices",
     "ledger",
+    "usage",
     "settings",
     "resource",
     "encoding",

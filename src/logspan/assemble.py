@@ -28,6 +28,7 @@ from logspan.plugins import create_detectors, create_enricher, create_exporter
 from logspan.processors.enrich import (
     BaggageEnricher,
     Enrichers,
+    EnrichParts,
     OwnEnrichers,
     enrich_bound,
     enrich_request,
@@ -45,6 +46,7 @@ from logspan.resource.detection import detect
 from logspan.root import RootProcessor, Stages
 from logspan.settings import Settings
 from logspan.spool import Spool, SpoolConfig
+from logspan.usage import UsageSampler
 
 if TYPE_CHECKING:
     from logspan.settings import FileStorageSettings, FilterSettings, QueueSettings
@@ -75,7 +77,8 @@ def build_pipeline(
     clock = clock or SystemClock()
     ledger, notices = Ledger(), Notices()
     own = _own_enrichers(settings, enrichers, ledger, notices)
-    named, stages, redactor = _exporters(settings, exporters), _stages(settings, own), _redactor(settings)
+    usage = UsageSampler(settings.enrich.snapshot_interval, clock, count=ledger.count_error, say=notices.say)
+    named, stages, redactor = _exporters(settings, exporters), _stages(settings, usage, own), _redactor(settings)
     processors = _processors(settings, redactor, ledger)
     detected = _detected(settings, ledger, notices)
 
@@ -102,7 +105,7 @@ def build_pipeline(
     )
     return Pipeline(
         root=root,
-        enrichers=own,
+        enrichers=EnrichParts(own, usage if settings.enrich.snapshot else None),
         delivery=Delivery(admission, batch, intake, worker, outlets, ledger, clock, notices),
         ledger=ledger,
         clock=clock,
@@ -125,7 +128,7 @@ def _own_enrichers(settings: Settings, given: Enrichers, ledger: Ledger, notices
     )
 
 
-def _stages(settings: Settings, own: OwnEnrichers) -> Stages:
+def _stages(settings: Settings, usage: UsageSampler, own: OwnEnrichers) -> Stages:
     """What runs on the caller's thread; a stage that would change nothing is left out."""
     severity = _filter(settings.level, settings.filter)
     sampling = settings.sampling
@@ -137,6 +140,7 @@ def _stages(settings: Settings, own: OwnEnrichers) -> Stages:
         ("request", enrich_request, enrich.request_identity),
         ("baggage", BaggageEnricher(enrich.baggage), bool(enrich.baggage)),
         ("code", leave_out_code_location, not enrich.code_location),
+        ("usage", usage, enrich.snapshot),
         ("enrichers", own, own.any),
     ]
     return Stages(

@@ -21,9 +21,12 @@ from logspan.context import inside_pipeline
 from logspan.delivery.delivery import Delivery
 from logspan.health import HealthReport, report
 from logspan.ledger import ExporterSnapshot, Ledger, LedgerSnapshot
-from logspan.processors.enrich import OwnEnrichers
+from logspan.processors.enrich import EnrichParts
 from logspan.processors.redact import Redactor
 from logspan.root import RootProcessor
+
+_MOMENT = 0.1
+"""Seconds that a thread of ours has to end which waits for nothing."""
 
 _FOREVER = 1e8
 """Seconds; more than locks can wait for is cut to this."""
@@ -137,7 +140,7 @@ class Pipeline:
         self,
         *,
         root: RootProcessor,
-        enrichers: OwnEnrichers,
+        enrichers: EnrichParts,
         delivery: Delivery,
         ledger: Ledger,
         clock: Clock,
@@ -162,6 +165,7 @@ class Pipeline:
         root.wake = delivery.worker.wake
         root.flush, root.close = self.flush, self.shutdown
         _reset_in_children(self)
+        enrichers.start()
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until everything accepted before the call has left, `timeout` seconds at most.
@@ -214,6 +218,7 @@ class Pipeline:
         self._delivery.close(deadline)
         self._root.ended = True
         self._delivery.admission.write_off("after_shutdown")  # what came in while it was closing
+        self._enrichers.stop(_MOMENT)
 
     def _wait_for_callers(self, deadline: float) -> None:
         """Wait for the calls that were inside `on_emit` when the gate was closed: they still belong to the queue."""
@@ -249,7 +254,7 @@ class Pipeline:
         self.ledger.reset()
         self.resource = self._root.resource = self._resource_of_child(self.resource)
         self.logger_provider.begin()
-        self._enrichers.reset()
+        self._enrichers.reset_after_fork()
         self._delivery.reset_after_fork()
 
 

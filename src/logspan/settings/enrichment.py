@@ -56,6 +56,15 @@ class EnrichSettings(Section):
         description="Entries of the W3C baggage that are put on records, by name; a `*` at the end stands for any "
         "rest. A caller may write there what it likes.",
     )
+    snapshot: bool = Field(
+        default=False,
+        description="Memory and CPU of the process on each record, as they were when a thread last looked: "
+        "`process.memory.usage` and `process.memory.virtual` in bytes, `process.cpu.utilization` as a share of the "
+        "processors.",
+    )
+    snapshot_interval: float = Field(
+        default=5.0, ge=0.1, allow_inf_nan=False, description="Time between two such looks, in seconds."
+    )
     enrichers: list[str] = Field(
         default_factory=list,
         description="Enrichers of installed packages, in the order in which they run: names of entry points of the "
