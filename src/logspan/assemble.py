@@ -19,8 +19,9 @@ from logspan.delivery.outlet import Outlet, OutletConfig
 from logspan.delivery.retry import BreakerPolicy, RetryPolicy
 from logspan.delivery.sending_queue import SendingQueueConfig
 from logspan.delivery.spooled_queue import SpoolPolicy
-from logspan.delivery.worker import DeliveryWorker, Pace, Processor
+from logspan.delivery.worker import Decider, DeliveryWorker, Pace, Processor, WorkerStages
 from logspan.errors import SettingsError
+from logspan.expressions import pattern_set
 from logspan.ledger import Ledger
 from logspan.notices import Notices
 from logspan.pipeline import Pipeline
@@ -36,7 +37,7 @@ from logspan.processors.enrich import (
     leave_out_code_location,
     named_enrichers,
 )
-from logspan.processors.filter import SeverityFilter
+from logspan.processors.filter import AttributeFilter, Lists, RecordFilter, SeverityFilter
 from logspan.processors.limit import Limiter
 from logspan.processors.redact import Redactor
 from logspan.processors.sample import TraceIdSampler
@@ -79,7 +80,6 @@ def build_pipeline(
     own = _own_enrichers(settings, enrichers, ledger, notices)
     usage = UsageSampler(settings.enrich.snapshot_interval, clock, count=ledger.count_error, say=notices.say)
     named, stages, redactor = _exporters(settings, exporters), _stages(settings, usage, own), _redactor(settings)
-    processors = _processors(settings, redactor, ledger)
     detected = _detected(settings, ledger, notices)
 
     bound = _queue_bound(settings.queue)
@@ -96,7 +96,7 @@ def build_pipeline(
         batch.force_flush,
         intake,
         admission,
-        processors,
+        WorkerStages(_record_filter(settings.filter), _processors(settings, redactor, ledger)),
         outlets,
         ledger,
         pace=Pace(settings.queue.schedule_delay, settings.stall_timeout),
@@ -152,8 +152,36 @@ def _stages(settings: Settings, usage: UsageSampler, own: OwnEnrichers) -> Stage
 
 
 def _filter(level: str, settings: FilterSettings) -> SeverityFilter:
-    levels = {scope: severity_named(least) for scope, least in settings.scope_levels.items()}
-    return SeverityFilter(severity_named(level), settings.excluded_scopes, levels)
+    return SeverityFilter(
+        severity_named(level),
+        settings.excluded_scopes,
+        {scope: severity_named(least) for scope, least in settings.scope_levels.items()},
+        included_scopes=settings.included_scopes,
+        excluded_levels=[severity_named(excluded) for excluded in settings.excluded_levels],
+    )
+
+
+def _record_filter(settings: FilterSettings) -> list[tuple[str, Decider]]:
+    """What has to read a record runs on the delivery worker; left out where there is nothing to look for."""
+    body = _lists(settings.included_bodies, settings.excluded_bodies)
+    keys = {**settings.included_by_attribute, **settings.excluded_by_attribute}
+    by_attribute = {
+        key: _lists(_patterns(settings.included_by_attribute, key), _patterns(settings.excluded_by_attribute, key))
+        for key in keys
+    }
+    wanted = body != Lists() or by_attribute
+    return [("filter", RecordFilter(body, by_attribute))] if wanted else []
+
+
+def _patterns(by_attribute: Mapping[str, str], key: str) -> list[str]:
+    return [by_attribute[key]] if key in by_attribute else []
+
+
+def _lists(included: Sequence[str], excluded: Sequence[str]) -> Lists:
+    return Lists(
+        pattern_set(tuple(included)) if included else None,
+        pattern_set(tuple(excluded)) if excluded else None,
+    )
 
 
 def _batch_processor(intake: Intake, max_queue_size: int) -> BatchLogRecordProcessor:
@@ -188,9 +216,14 @@ def _resource(settings: Settings, detected: Mapping[str, AnyValue], redactor: Re
 
 
 def _processors(settings: Settings, redactor: Redactor | None, ledger: Ledger) -> list[tuple[str, Processor]]:
-    """What runs on the delivery worker, once per record."""
-    redact: list[tuple[str, Processor]] = [] if redactor is None else [("redact", redactor)]
-    return [*redact, ("limit", Limiter(**settings.limits.model_dump(), cut=ledger.count_cut))]
+    """What changes records on the delivery worker, each once; what would change nothing is left out."""
+    names = settings.filter
+    processors: list[tuple[str, Processor]] = []
+    if names.included_attributes or names.excluded_attributes:
+        processors.append(("attributes", AttributeFilter(names.included_attributes, names.excluded_attributes)))
+    if redactor is not None:
+        processors.append(("redact", redactor))
+    return [*processors, ("limit", Limiter(**settings.limits.model_dump(), cut=ledger.count_cut))]
 
 
 def _queue_bound(settings: QueueSettings) -> QueueBound:

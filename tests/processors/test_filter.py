@@ -1,13 +1,19 @@
-"""Stage 1, filter: by severity and by scope."""
+"""R7.2, stage 1, filter: by severity and scope where a record is made, by what is in it behind the queue."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 from opentelemetry._logs import SeverityNumber
 
-from logspan.processors.filter import SeverityFilter
+from logspan.errors import SettingsError
+from logspan.expressions import pattern_set
+from logspan.processors.filter import AttributeFilter, Lists, RecordFilter, SeverityFilter
 from logspan.record import Record
-from tests.core.support import record
+from logspan.settings import FilterSettings
+from logspan.testing import InMemoryExporter, assert_balanced
+from tests.core.support import attributes_of, bodies, built, log, record
 
 INFO, WARN, ERROR, DEBUG = SeverityNumber.INFO, SeverityNumber.WARN, SeverityNumber.ERROR, SeverityNumber.DEBUG
 
@@ -88,3 +94,129 @@ def test_enabled_says_what_the_filter_does() -> None:
     for scope in ("bad", "app", "other"):
         for number in (0, 5, 9, 17, 24):
             assert keeps.enabled(scope, number) is keeps(record(scope=scope, severity=number))
+
+
+def test_only_included_scopes_are_kept() -> None:
+    """Those below them too, each at its own level; what is excluded below them stays out."""
+    keeps = SeverityFilter(INFO, ["app.noise"], {"app.db": WARN}, included_scopes=["app", "uvicorn.error"])
+    expected = {
+        "app": 9,
+        "app.web": 9,
+        "app.db": 13,
+        "app.noise": 25,
+        "uvicorn.error": 9,
+        "uvicorn": 25,
+        "apps": 25,
+        "": 25,
+    }
+    assert {scope: keeps.least_of(scope) for scope in expected} == expected
+    assert not keeps(Record(None, ERROR, "ERROR", "x", {}))
+
+
+def test_excluded_levels_are_dropped_between_others() -> None:
+    """A level is its four numbers; the levels beside it, and unknown ones, are kept."""
+    keeps = SeverityFilter(DEBUG, excluded_levels=[INFO])
+    assert [number for number in range(25) if not keeps.enabled("app", number)] == [1, 2, 3, 4, 9, 10, 11, 12]
+
+
+def lists(included: str = "", excluded: str = "") -> Lists:
+    return Lists(
+        pattern_set((included,)) if included else None,
+        pattern_set((excluded,)) if excluded else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        ("order placed", True),
+        ("order placed by a probe", False),
+        ("something else", False),
+        ({"event": "order placed"}, True),
+        (["order placed", "probe"], False),
+        (None, False),
+        ("", False),
+        ("order \ud800 placed, order placed", True),
+    ],
+)
+def test_a_body_is_kept_by_what_is_found_in_it(body: Any, kept: bool) -> None:
+    """Included must be found, excluded must not; what is no text is looked at as JSON."""
+    assert RecordFilter(lists("order placed", "prob[e]"))(record(body)) is kept
+
+
+def test_an_attribute_that_is_not_there() -> None:
+    """Nothing can be found in it: enough to be left out of a list of what is wanted, not to be on the other one."""
+    made = record(status=200)
+    assert not RecordFilter(attributes={"url.path": lists(included=".")})(made)
+    assert RecordFilter(attributes={"url.path": lists(excluded=".")})(made)
+    assert RecordFilter(attributes={"status": lists(included="^2..$")})(made)
+    assert not RecordFilter(attributes={"status": lists("^2..$", "00")})(made)
+
+
+def test_attributes_are_taken_off_by_name() -> None:
+    """Exact names, and a star for any rest; what is excluded wins; the order stays."""
+    made = record(a=1, user_id=2, user_name=3, b=4)
+    AttributeFilter(included=["user_*", "b"], excluded=["user_name"])(made)
+    assert made.attributes == {"user_id": 2, "b": 4}
+    made = record(a=1, user_id=2)
+    AttributeFilter(excluded=["user_*"])(made)
+    assert made.attributes == {"a": 1}
+
+
+def test_names_without_end_do_not_fill_the_memory() -> None:
+    """Attribute names made up per request are remembered up to a number, and judged all the same."""
+    takes_off = AttributeFilter(excluded=["bad*"])
+    for number in range(10_000):
+        made = record(good=2)
+        made.attributes[f"bad{number}"] = 1
+        takes_off(made)
+        assert made.attributes == {"good": 2}
+    assert len(takes_off._known) <= 8_192
+
+
+def test_the_settings_filter_and_the_ledger_counts() -> None:
+    """Each record that a filter drops is `filtered`, on either side of the queue, and the ledger holds."""
+    memory = InMemoryExporter()
+    pipeline = built(
+        {"memory": memory},
+        level="DEBUG",
+        filter={
+            "excluded_scopes": ["noisy"],
+            "excluded_levels": ["DEBUG"],
+            "excluded_bodies": ["^health", "probe$"],
+            "excluded_by_attribute": {"url__path": "^/(livez|readyz)$"},
+            "included_by_attribute": {"tenant": "^(acme|globex)$"},
+            "excluded_attributes": ["code__*", "tenant"],
+        },
+    )
+    for body in ("kept", "health check", "liveness probe", "probes are kept"):
+        log(pipeline, body, tenant="acme", code__line=7)
+    log(pipeline, "noisy", scope="noisy.part", tenant="acme")
+    log(pipeline, "debug", severity=DEBUG, tenant="acme")
+    log(pipeline, "ready", tenant="acme", url__path="/readyz")
+    log(pipeline, "order", tenant="globex", url__path="/orders")
+    log(pipeline, "no tenant")
+    log(pipeline, "other tenant", tenant="umbrella")
+    report = pipeline.shutdown(5.0)
+    assert bodies(memory.records()) == ["kept", "probes are kept", "order"]
+    assert [attributes_of(item) for item in memory.records()] == [{}, {}, {"url__path": "/orders"}]
+    assert report.ledger.filtered == 7
+    assert_balanced(report.ledger)
+
+
+def test_a_filter_that_fails_keeps_the_record() -> None:
+    """It is counted and skipped, as on the caller's thread: what is wanted is not lost for it."""
+    memory = InMemoryExporter()
+    pipeline = built({"memory": memory}, filter={"excluded_bodies": ["x"]})
+    ((name, broken),) = pipeline._delivery.worker._stages.filters
+    broken._body = Lists(excluded=lambda text: 1 // 0)  # type: ignore[attr-defined]
+    log(pipeline, "x")
+    report = pipeline.shutdown(5.0)
+    assert bodies(memory.records()) == ["x"]
+    assert report.ledger.processor_errors == {name: 1}
+
+
+def test_a_pattern_that_takes_no_linear_time_is_refused() -> None:
+    """What RE2 cannot take is refused where it is set, with the reason."""
+    with pytest.raises(SettingsError, match="excluded_bodies"):
+        FilterSettings(excluded_bodies=[r"(a)\1"])

@@ -1,4 +1,4 @@
-"""The delivery worker: pulls the SDK's queue into the intake, redacts and limits once, and fans out."""
+"""The delivery worker: pulls the SDK's queue into the intake, filters, redacts and limits once, and fans out."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from logspan.ledger import Ledger
 from logspan.notices import Notices
 from logspan.record import Record
 
+Decider = Callable[[Record], bool]
 Processor = Callable[[Record], None]
 
 DROPPED = "dropped before any exporter ({})"
@@ -35,6 +36,14 @@ class Pace:
     stall_timeout: float = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerStages:
+    """What runs on the worker, each part with its name: `filters` keep or drop, and then `processors` change."""
+
+    filters: Sequence[tuple[str, Decider]] = ()
+    processors: Sequence[tuple[str, Processor]] = ()
+
+
 class DeliveryWorker:
     """One thread, which alone calls `pull` (the SDK's `force_flush`).
 
@@ -46,7 +55,7 @@ class DeliveryWorker:
         pull: Callable[[], object],
         intake: Intake,
         admission: Admission,
-        processors: Sequence[tuple[str, Processor]],
+        stages: WorkerStages,
         outlets: Sequence[Outlet],
         ledger: Ledger,
         *,
@@ -57,7 +66,7 @@ class DeliveryWorker:
         self._pull = pull
         self._intake = intake
         self._admission = admission
-        self._processors = processors
+        self._stages = stages
         self._outlets = outlets
         self._ledger = ledger
         self._pace = pace
@@ -178,12 +187,14 @@ class DeliveryWorker:
         ready: list[ReadableLogRecord] = []
         failed: list[str] = []
         self._thread.busy()
-        for record in batch.records:
+        wanted = [record for record in batch.records if self._wants(record)] if self._stages.filters else batch.records
+        for record in wanted:
             failure = self._process(record)
             failed.append(failure) if failure else ready.append(record)
         self._thread.idle()
         if batch.settle():  # else a shutdown did not wait for it, and has counted it
             self._fan_out(ready)
+            self._ledger.filtered.add(len(batch) - len(wanted))
             for name in failed:
                 self._ledger.dropped.add(f"{name}_failed")
             self._admission.release(len(batch), self._weight)
@@ -206,9 +217,22 @@ class DeliveryWorker:
             self._ledger.dropped.add(reason, len(self._current))
             self._admission.release(len(self._current), self._weight)
 
+    def _wants(self, readable: ReadableLogRecord) -> bool:
+        """Whether the filters keep a record. One that fails is counted and skipped: it keeps nothing back."""
+        for name, keeps in self._stages.filters:
+            try:
+                if not keeps(readable.log_record):  # type: ignore[arg-type]  # as below
+                    return False
+            except Exception as error:
+                self._ledger.processor_errors.add(name)
+                self._notices.say(
+                    f"stage:{name}", f"{name} failed and was skipped for a record: {type(error).__name__}"
+                )
+        return True
+
     def _process(self, readable: ReadableLogRecord) -> str:
         """Redact and limit. A record on which one of them fails is never sent as it is: the name of that one, or ""."""
-        for name, process in self._processors:
+        for name, process in self._stages.processors:
             try:
                 process(readable.log_record)  # type: ignore[arg-type]  # the root processor lets nothing else in
             except BaseException as error:

@@ -14,7 +14,7 @@ from logspan.settings.endpoints import LokiSettings, OtlpSettings
 from logspan.settings.enrichment import EnrichSettings, ResourceSettings
 from logspan.settings.fields import Choice, FilePath, Level, OptionalHeader, broken_rule, each_once
 from logspan.settings.loading import LoadedSettings
-from logspan.settings.redaction import RedactionSettings
+from logspan.settings.redaction import Expression, RedactionSettings
 from logspan.settings.requests import RequestIdSettings, RequestSettings, UserSettings
 from logspan.settings.section import Section
 
@@ -172,13 +172,44 @@ class FileStorageSettings(Section):
 
 
 class FilterSettings(Section):
-    """Records that are dropped by their logger's name."""
+    """What is not wanted at all: whole records, and attributes of the others. What is excluded wins.
+
+    Levels and loggers are looked at where a record is made. Bodies, values and attributes are looked at behind the
+    queue, so that no caller pays for it; what is dropped there has taken a place in the queue before.
+    """
 
     excluded_scopes: list[str] = Field(
         default_factory=list, description="Logger names; each stands for itself and all loggers below it."
     )
+    included_scopes: list[str] = Field(
+        default_factory=list, description="Logger names: the only ones whose records are kept. Empty: all."
+    )
     scope_levels: dict[str, Level] = Field(
         default_factory=dict, description="Least level for a logger and all below it, `name=level`."
+    )
+    excluded_levels: list[Level] = Field(default_factory=list, description="Levels whose records are dropped.")
+    excluded_bodies: list[Expression] = Field(
+        default_factory=list,
+        description="Regular expressions (RE2): a record in whose body one of them is found is dropped.",
+    )
+    included_bodies: list[Expression] = Field(
+        default_factory=list,
+        description="Regular expressions (RE2), one of which must be found in the body. Empty: any.",
+    )
+    excluded_by_attribute: dict[str, Expression] = Field(
+        default_factory=dict,
+        description="`name=pattern`: a record is dropped if the regular expression is found in that attribute.",
+    )
+    included_by_attribute: dict[str, Expression] = Field(
+        default_factory=dict,
+        description="`name=pattern`: it must be found in that attribute, or the record is dropped; so each of several.",
+    )
+    excluded_attributes: list[str] = Field(
+        default_factory=list,
+        description="Names of attributes that are taken off each record; a `*` at the end stands for any rest.",
+    )
+    included_attributes: list[str] = Field(
+        default_factory=list, description="Names of attributes, as above: the only ones that stay. Empty: all."
     )
 
 
