@@ -92,6 +92,28 @@ def test_users_and_threads_of_the_guide(tmp_path: Path) -> None:
     assert [body for body, attributes in told.items() if "logspan.background" in attributes] == ["shipped"]
 
 
+def test_the_dependencies_of_the_guide(tmp_path: Path) -> None:
+    """R12.1: the logger, the user, the pipeline; the lifespan begins and ends it all."""
+    program = """
+        from fastapi.testclient import TestClient
+        import injection
+
+        with TestClient(injection.app) as client:
+            assert client.get("/stock/chair", headers={"x-session": "s3cret"}).json() == 3
+            assert client.get("/internal/logs").json() == "ok"
+            assert client.get("/stock/chair", headers={"x-session": "wrong"}).status_code == 401
+        print("over")
+        """
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)]
+    environ = environment(PYTHONPATH=str(EXAMPLES))
+    run = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True, timeout=30)
+    found: list[Any] = [line for line in lines(run.stdout) if line["logger"] in ("injection", "logspan.request")]
+    told = [(line["body"].split(" 200")[0], line["attributes"].get("user.id")) for line in found[:2]]
+    assert told == [("stock looked up", "42"), ("GET /stock/{item}", "42")]
+    assert [line["attributes"].get("user.id") for line in found[2:]] == [None, None]
+    assert run.stdout.splitlines()[-1] == "over"
+
+
 def test_the_program_of_its_guide(tmp_path: Path) -> None:
     """R9.1: a program with no web app logs, binds and drains, and ends as it would without."""
     command = [sys.executable, str(EXAMPLES / "program.py")]

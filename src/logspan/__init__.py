@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         UnknownPluginError,
     )
     from logspan.fastapi import instrument_app
+    from logspan.fastapi.dependencies import get_pipeline, request_logger, user_of
+    from logspan.fastapi.lifespan import instrumented
     from logspan.fastapi.options import request_settings
     from logspan.health import HealthReport
     from logspan.identity import set_user
@@ -62,11 +64,15 @@ __all__ = [
     "configure_logging",
     "enricher",
     "get_logger",
+    "get_pipeline",
     "instrument_app",
+    "instrumented",
     "outgoing_headers",
+    "request_logger",
     "request_settings",
     "set_user",
     "unbind",
+    "user_of",
 ]
 
 _MODULES: Final = MappingProxyType(
@@ -95,11 +101,15 @@ _MODULES: Final = MappingProxyType(
         "configure_logging": "install",
         "enricher": "processors.enrich",
         "get_logger": "sources.facade",
+        "get_pipeline": "fastapi.dependencies",
         "instrument_app": "fastapi",
+        "instrumented": "fastapi.lifespan",
         "outgoing_headers": "propagation",
+        "request_logger": "fastapi.dependencies",
         "request_settings": "fastapi.options",
         "set_user": "identity",
         "unbind": "binding",
+        "user_of": "fastapi.dependencies",
     }
 )
 

@@ -73,8 +73,7 @@ def install(pipeline: Pipeline, settings: Settings, *, exporters: Exporters | No
     """
     handle = Handle(pipeline, settings)
     sources = process_sources()
-    ROUTING.install(pipeline.logger_provider)
-    handle.add_undo(lambda: ROUTING.uninstall(pipeline.logger_provider))
+    handle.shared.enter()
     handle.add_undo(lambda: sources.release(handle))
     redact = None if pipeline.redactor is None else pipeline.redactor.text
     sources.retain(handle, Wishes.of(settings, console=writes_console(settings, exporters), redact=redact))
@@ -120,6 +119,45 @@ def _is_console(exporter: object) -> bool:
     return any("Console" in kind.__name__ for kind in type(exporter).__mro__)
 
 
+class Shared:
+    """What the handles of one pipeline have in common: its place among those installed, its companions, its end."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._provider = pipeline.logger_provider
+        self._lock = threading.Lock()
+        self._handles = 0
+        self.companions: list[Companion] = []
+
+    @classmethod
+    def of(cls, pipeline: Pipeline) -> Shared:
+        """That of a pipeline, which keeps it."""
+        if pipeline.shared is None:
+            pipeline.shared = cls(pipeline)
+        return cast("Shared", pipeline.shared)
+
+    @property
+    def among_several(self) -> bool:
+        """Whether more than one handle holds the pipeline."""
+        return self._handles > 1
+
+    def enter(self) -> None:
+        """Count a handle; with the first one the pipeline is installed."""
+        with self._lock:
+            self._handles += 1
+            ROUTING.install(self._provider)
+
+    def leave(self) -> bool:
+        """Count one less. With the last one the pipeline is installed no more, and its companions are undone: True."""
+        with self._lock:
+            self._handles -= 1
+            if self._handles > 0:
+                return False
+        for companion in self.companions[::-1]:
+            _guarded(companion)
+        ROUTING.uninstall(self._provider)
+        return True
+
+
 class Handle:
     """What `configure_logging` and `instrument_app` return; leaving it as a context manager undoes it."""
 
@@ -127,7 +165,6 @@ class Handle:
         self._pipeline = pipeline
         self.settings = settings
         self._undo: list[Undo] = []
-        self._companions: list[Companion] = []
         self._lock = threading.RLock()
         self._done = False
         self._told = False
@@ -148,22 +185,27 @@ class Handle:
             self._pipeline = build_pipeline(self.settings, exporters={})
         return self._pipeline
 
+    @property
+    def shared(self) -> Shared:
+        """What it has in common with other handles of the same pipeline."""
+        return Shared.of(self.pipeline)
+
     def add_undo(self, undo: Undo) -> None:
         """Have `undo` called by `uninstrument`, before those that were added earlier."""
         self._undo.append(undo)
 
     def add_companion(self, companion: Companion) -> None:
         """Flush, shut down and undo `companion` along with the pipeline."""
-        self._companions.append(companion)
-        self.add_undo(companion)
+        self.shared.companions.append(companion)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until what was accepted before has left, `timeout` seconds at most for all signals; True if it has."""
         deadline = monotonic() + timeout
-        for companion in self._companions:
+        companions = self.shared.companions
+        for companion in companions:
             companion.flush(0.0)  # begins it
         flushed = [self.pipeline.flush(timeout)]
-        flushed += [companion.flush(max(deadline - monotonic(), 0.0)) for companion in self._companions]
+        flushed += [companion.flush(max(deadline - monotonic(), 0.0)) for companion in companions]
         return all(flushed)
 
     def shutdown(self, timeout: float | None = None) -> DrainReport:
@@ -171,7 +213,7 @@ class Handle:
         return self._shut_down(Patience(self.settings.shutdown_timeout if timeout is None else timeout))
 
     def _shut_down(self, patience: Patience) -> DrainReport:
-        companions = self._companions[::-1]
+        companions = self.shared.companions[::-1]
         with patience.waiting():
             for companion in companions:
                 _guarded(lambda companion=companion: companion.shutdown(0.0))  # type: ignore[misc]  # begins it
@@ -185,15 +227,21 @@ class Handle:
         if not self._done:
             _guarded(process_sources().reassert)
 
-    def uninstrument(self) -> None:
-        """Put back everything that is still as we left it, then shut the pipeline down. A second call does nothing."""
+    def uninstrument(self, timeout: float | None = None) -> None:
+        """Put back everything that is still as we left it, then shut the pipeline down. A second call does nothing.
+
+        A pipeline that another app uses as well goes on until the last of them is undone. `timeout` in seconds, as in
+        `shutdown`.
+        """
         with self._lock:
             if self._done:
                 return
             self._done = True
             while self._undo:
                 _guarded(self._undo.pop())
-        _guarded(self.shutdown)
+            last = self.shared.leave()
+        if last:
+            _guarded(lambda: self.shutdown(timeout))
 
     def started(self) -> None:
         """The lifespan begins: this process is here to stay, and its end will be told."""
@@ -279,8 +327,9 @@ class _DisabledHandle(Handle):
     def reassert(self) -> None:
         """Nothing was done."""
 
-    def uninstrument(self) -> None:
+    def uninstrument(self, timeout: float | None = None) -> None:
         """Nothing was done."""
+        del timeout
         if self._pipeline is not None:
             _guarded(self._pipeline.shutdown)
 

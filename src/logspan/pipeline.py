@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
 from opentelemetry._logs import Logger
 from opentelemetry.metrics import NoOpMeterProvider
@@ -62,6 +63,10 @@ class DrainReport:
         return total
 
 
+def _no_pipeline() -> None:
+    """Until there is one."""
+
+
 class PipelineLoggerProvider(LoggerProvider):
     """The SDK's provider, with a look-up of loggers that is cheap enough for each log call, and safe inside another."""
 
@@ -71,6 +76,8 @@ class PipelineLoggerProvider(LoggerProvider):
         self._root = root
         self._redactor = redactor
         self._known: dict[str, Logger] = {}
+        self.pipeline: Callable[[], Pipeline | None] = _no_pipeline
+        """Whose provider this is; None when that is gone."""
         self._reentrant = super().get_logger("logspan.reentrant")
         self.begin()
 
@@ -162,8 +169,11 @@ class Pipeline:
         """What its records are redacted by, and its spans; None where redaction is off."""
         self.resource = root.resource = resource
         self.logger_provider = PipelineLoggerProvider(resource, root, redactor)
+        self.logger_provider.pipeline = weakref.ref(self)
         root.wake = delivery.worker.wake
         root.flush, root.close = self.flush, self.shutdown
+        self.shared: Any = None
+        """What is installed along with it in this process; kept here by `install`, as there is one of both."""
         _reset_in_children(self)
         enrichers.start()
 

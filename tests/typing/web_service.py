@@ -1,8 +1,8 @@
 """A FastAPI service, as its authors would write it: `mypy --strict` has nothing to say about it."""
 
-from typing import assert_type
+from typing import Annotated, assert_type
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from opentelemetry.sdk._logs import LoggerProvider
 
 from logspan import (
@@ -11,16 +11,21 @@ from logspan import (
     HealthReport,
     Pipeline,
     Settings,
+    StructuredLogger,
     bind,
     carry,
     get_logger,
+    get_pipeline,
     instrument_app,
+    instrumented,
     outgoing_headers,
+    request_logger,
     set_user,
+    user_of,
 )
 from logspan.settings import OtlpSettings
 
-app = FastAPI()
+app = FastAPI(lifespan=instrumented(settings=Settings()))
 log = get_logger(__name__)
 
 
@@ -40,6 +45,14 @@ def priced(item: str, *, currency: str = "EUR") -> int:
     set_user("42", name="ann", roles=["admin"])
     assert_type(outgoing_headers({"accept": "text/plain"}), dict[str, str])
     return len(item + currency)
+
+
+@app.get("/health", dependencies=[Depends(user_of(priced))])
+async def health(
+    log: Annotated[StructuredLogger, Depends(request_logger)], pipeline: Annotated[Pipeline, Depends(get_pipeline)]
+) -> str:
+    log.info("asked")
+    return pipeline.health().status
 
 
 def install() -> None:

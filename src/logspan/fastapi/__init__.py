@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from logspan.processors.enrich import Enrichers
     from logspan.settings import Settings
 
-__all__ = ["instrument_app"]
+__all__ = ["end_of_lifespan", "handle_of", "instrument_app"]
 
 _HANDLE = "logspan_handle"
 _LOOK = 0.01
@@ -51,9 +51,10 @@ def instrument_app(
     A Starlette app has the records; its spans are those that somebody else makes.
 
     Call it anywhere: before or after routes are added, inside the lifespan, when requests have been served. A second
-    call for the same app returns the same handle. `pipeline` is one made with `build_pipeline`, which the handle then
-    shuts down; `exporters` stand in for those that the settings name, and `enrichers` add to each record, see
-    `enricher`: both are of no use beside a `pipeline`, which has its own.
+    call for the same app returns the same handle. `pipeline` is one made with `build_pipeline`, or that of another app;
+    it is shut down when the last of its apps is undone. `exporters` stand in for those that the settings name, and
+    `enrichers` add to each record, see `enricher`: both are of no use beside a `pipeline`, which has its own.
+    `user_resolver` tells who makes a request, see the guide.
 
     A request's record has the severity ERROR for a status of 500 and above and for an unhandled exception, whose stack
     trace it carries; INFO for all others, 4xx included: those are mistakes of the client.
@@ -64,8 +65,8 @@ def instrument_app(
     from logspan.settings import Settings
 
     _check(app)
-    known = vars(app).get(_HANDLE)
-    if isinstance(known, Handle):
+    known = handle_of(app)
+    if known is not None:
         return known
     settings = settings or Settings()
     if settings.sdk_disabled:
@@ -77,13 +78,20 @@ def instrument_app(
 
         pipeline = build_pipeline(settings, exporters=exporters, enrichers=enrichers)
     handle = install(pipeline, settings, exporters=exporters)
-    handle.add_companion(install_providers(pipeline, settings))
+    if not handle.shared.among_several:
+        handle.add_companion(install_providers(pipeline, settings))
     if identification.propagate:
         handle.add_undo(propagate_request_ids())
-    edge = Edge(_config(app, pipeline, settings, identification), handle.started, _end_of_lifespan(handle), spans)
+    edge = Edge(_config(app, pipeline, settings, identification), handle.started, end_of_lifespan(handle), spans)
     handle.may_end_without_lifespan = True
     _watch(app, edge, handle)
     return handle
+
+
+def handle_of(app: Any) -> Handle | None:
+    """The handle of an app that is instrumented."""
+    known = vars(app).get(_HANDLE)
+    return known if isinstance(known, Handle) else None
 
 
 def _check(app: Any) -> None:
@@ -156,7 +164,7 @@ def _saw_span(span: Any, scope: Any) -> None:
         request.saw_span(span)
 
 
-def _end_of_lifespan(handle: Handle) -> Callable[[], Awaitable[None]]:
+def end_of_lifespan(handle: Handle) -> Callable[[], Awaitable[None]]:
     """What the lifespan's end waits for, beside the event loop: a flush. What comes after it is delivered at once."""
 
     async def end() -> None:
