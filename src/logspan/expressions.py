@@ -26,7 +26,7 @@ class PatternError(ValueError):
 def re2_module() -> ModuleType | None:
     """google-re2, or None where it is not installed; imported when a redactor is built."""
     try:
-        import re2  # noqa: I001
+        import re2
     except ImportError:
         return None
     return re2  # type: ignore[no-any-return]
