@@ -34,7 +34,7 @@ def weight(record: Record) -> int:
 
 
 def weight_of(readable: ReadableLogRecord) -> int:
-    """The weight that admission has found; a record that was let in over the bound has none."""
+    """The weight that admission has found."""
     return getattr(readable.log_record, "weight", 0) or 1
 
 

@@ -10,11 +10,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from opentelemetry.sdk._logs import ReadableLogRecord
 
 from logspan.clock import SystemClock
-from logspan.delivery.admission import OVERDRAFT, Admission, Overflow, QueueBound
+from logspan.delivery.admission import OVERDRAFT, RESERVE, Admission, Overflow, QueueBound
 from logspan.delivery.intake import Intake
 from logspan.ledger import Ledger
 from logspan.record import Record
-from logspan.size import UNIT
+from logspan.size import UNIT, weight
 from tests.core.support import record
 
 INFO, WARN, ERROR = 9, 13, 17
@@ -33,8 +33,9 @@ class AdmissionModel(RuleBasedStateMachine):
             max_queue_size=size, max_queue_bytes=units * UNIT, overflow=overflow, block_timeout=0.0, high_water_mark=0.5
         )
         self.ledger, self.intake = Ledger(), Intake()
-        self.admission = Admission(self.bound, self.ledger, self.intake.drop_oldest, SystemClock())
+        self.admission = Admission(self.bound, self.ledger, self.evict, SystemClock())
         self.out_of_reach: list[Record] = []
+        self.waiting: dict[Any, Record] = {}
         self.taken: list[int] = []
         self.put_count = 0
 
@@ -44,8 +45,15 @@ class AdmissionModel(RuleBasedStateMachine):
         self.put_count += 1
         if self.admission.admit(made):
             self.out_of_reach.append(made)
+            self.waiting[made.body] = made
         if reach:
             self.pull()
+
+    def evict(self, protected_too: bool) -> Record | None:
+        given_up = self.intake.drop_oldest(protected_too)
+        if given_up is not None:
+            del self.waiting[given_up.body]
+        return given_up
 
     @rule()
     def pull(self) -> None:
@@ -57,6 +65,8 @@ class AdmissionModel(RuleBasedStateMachine):
     def take(self, most: int) -> None:
         self.pull()
         taken = cast("list[Record]", self.intake.take(most))
+        for item in taken:
+            del self.waiting[item.body]
         self.admission.release(len(taken), sum(item.weight for item in taken))
         self.taken += [cast("int", item.body) for item in taken]
 
@@ -79,6 +89,13 @@ class AdmissionModel(RuleBasedStateMachine):
             assert len(self.intake) <= self.bound.max_queue_size
 
     @invariant()
+    def the_bound_in_bytes_holds(self) -> None:
+        """Records over the bound in number included, wherever they wait."""
+        if not hasattr(self, "ledger"):
+            return
+        assert sum(weight(item) for item in self.waiting.values()) * UNIT <= self.bound.max_queue_bytes
+
+    @invariant()
     def the_order_is_kept(self) -> None:
         assert getattr(self, "taken", []) == sorted(set(getattr(self, "taken", [])))
 
@@ -93,7 +110,8 @@ class AdmissionModel(RuleBasedStateMachine):
                 break
         assert self.ledger.queued.value() == 0
         assert len(self.taken) + sum(self.ledger.dropped.values().values()) == self.put_count
-        fits = min(self.bound.max_queue_size, self.bound.max_queue_bytes // UNIT)
+        units = self.bound.max_queue_bytes // UNIT
+        fits = min(self.bound.max_queue_size, units - units // RESERVE)
         admitted = sum(self.admission.admit(record(n, severity=ERROR)) for n in range(fits))
         assert admitted == fits
         assert self.ledger.queued.value() == fits

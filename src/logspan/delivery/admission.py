@@ -23,6 +23,8 @@ Overflow = Literal["drop_oldest", "drop_newest", "block", "sample"]
 OVERDRAFT = 2_048
 """Records over the bound that wait at most, for one look of the delivery worker, for an older one to give way."""
 
+RESERVE = 8
+"""One of so many parts of the bound in bytes is kept for records over the bound in records, so that bytes have one."""
 _POLL = 0.002
 
 
@@ -58,7 +60,9 @@ class Admission:
         self._evict = evict
         self._ledger = ledger
         self._clock = clock
-        self._units = max(bound.max_queue_bytes // UNIT, 1)
+        units = max(bound.max_queue_bytes // UNIT, 1)
+        self._reserved = units // RESERVE
+        self._units = units - self._reserved
         sampling = bound.overflow == "sample"
         self._low_places = int(bound.max_queue_size * (1 - bound.high_water_mark)) if sampling else -1
         self._low_room = int(self._units * (1 - bound.high_water_mark)) if sampling else -1
@@ -69,6 +73,7 @@ class Admission:
         self._lock = threading.RLock()
         self._places: deque[None] = deque(repeat(None, self._bound.max_queue_size))
         self._room: deque[None] = deque(repeat(None, self._units))
+        self._reserve: deque[None] = deque(repeat(None, self._reserved))
         self._debts: deque[None] = deque()
 
     def admit(self, record: Record) -> bool:
@@ -94,18 +99,16 @@ class Admission:
             self._places.pop()
         except IndexError:
             return False
-        taken = 0
-        try:
-            while taken < units:
-                self._room.pop()
-                taken += 1
-        except IndexError:
-            self._give_back(1, taken)
-            return False
-        return True
+        if _take_units(self._room, units):
+            return True
+        self._places.append(None)
+        return False
 
     def _give_back(self, places: int, units: int) -> None:
-        self._room.extend(repeat(None, units))
+        """Units are all alike, and the reserve gets its own back first."""
+        owed = min(max(self._reserved - len(self._reserve), 0), units)
+        self._reserve.extend(repeat(None, owed))
+        self._room.extend(repeat(None, units - owed))
         self._places.extend(repeat(None, places))
 
     def _make_room(self, record: Record) -> bool:
@@ -147,9 +150,8 @@ class Admission:
 
     def _overdraw(self, record: Record) -> bool:
         """Let it in without a place: an older one, counted already, gives way to it at the worker's next look."""
-        if len(self._debts) >= OVERDRAFT:
+        if len(self._debts) >= OVERDRAFT or not _take_units(self._reserve, record.weight):
             return False
-        record.weight = 0
         self._debts.append(None)
         return True
 
@@ -170,3 +172,15 @@ class Admission:
             number = max(self._ledger.queued.value(), 0)
             self._ledger.queued.leave(number)
             self._ledger.dropped.add(reason, number)
+
+
+def _take_units(store: deque[None], units: int) -> bool:
+    taken = 0
+    try:
+        while taken < units:
+            store.pop()
+            taken += 1
+    except IndexError:
+        store.extend(repeat(None, taken))
+        return False
+    return True
