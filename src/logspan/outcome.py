@@ -8,8 +8,8 @@ when it wants to be asked again) is lost there. Exporters of logspan return an `
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
@@ -19,6 +19,7 @@ from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportRes
 class Delivered:
     """The peer took the batch, apart from `rejected` records that it named as refused (OTLP partial success).
 
+    `refused`: records of a batch that was sent in parts, by the status with which their part was refused for good.
     `message` is the peer's own warning, which may come with no rejection at all. `unencodable` records never left: no
     bytes could be made of them, and they are lost for this exporter whatever the peer says.
     """
@@ -26,6 +27,12 @@ class Delivered:
     rejected: int = 0
     message: str = ""
     unencodable: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> int:
+        """Records that will never arrive, for whatever reason."""
+        return self.rejected + self.unencodable + sum(self.refused.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,7 @@ class DeliveringExporter(LogRecordExporter):
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """`deliver` in the terms of the SDK: SUCCESS only when every record was taken."""
         outcome = self.deliver(batch)
-        taken = isinstance(outcome, Delivered) and outcome.rejected == outcome.unencodable == 0
+        taken = isinstance(outcome, Delivered) and not outcome.lost
         return LogRecordExportResult.SUCCESS if taken else LogRecordExportResult.FAILURE
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:

@@ -87,8 +87,24 @@ def test_unencodable_records_are_counted_apart(make: Make) -> None:
     assert (snapshot.delivered, snapshot.rejected, snapshot.dropped) == (2, {"partial_success": 1}, {"unencodable": 2})
 
 
+def test_what_was_refused_apart_is_counted_by_its_status(make: Make) -> None:
+    """A batch that was sent in parts: each refusal has its own reason (fault 11)."""
+    kit = make(InMemoryExporter([Delivered(rejected=1, refused={"413": 2, "401": 3})]))
+    kit.put(10)
+    assert kit.drain()
+    assert (counts(kit).delivered, counts(kit).rejected) == (4, {"401": 3, "413": 2, "partial_success": 1})
+
+
 @pytest.mark.parametrize(
-    "outcome", [Delivered(rejected=99), Delivered(rejected=-5), Delivered(unencodable=99), Delivered(-1, "", -1)]
+    "outcome",
+    [
+        Delivered(rejected=99),
+        Delivered(rejected=-5),
+        Delivered(unencodable=99),
+        Delivered(-1, "", -1),
+        Delivered(refused={"413": 99, "400": 2}),
+        Delivered(rejected=2, refused={"413": -1}),
+    ],
 )
 def test_impossible_counts_are_put_right(make: Make, outcome: Outcome) -> None:
     """A peer that refuses more than it got, or less than nothing, does not break the ledger."""

@@ -91,7 +91,7 @@ def test_one_record_that_is_refused_does_not_take_the_others_along() -> None:
     batch[123] = bad
     with OtlpSink(decide=one_bad) as sink:
         exporter = LokiExporter(sink.endpoint)
-        assert exporter.deliver(batch) == Delivered(rejected=1, message="400")
+        assert exporter.deliver(batch) == Delivered(refused={"400": 1}, message="400")
         exporter.shutdown()
         assert len(sink.records()) == 499
 

@@ -435,7 +435,7 @@ def test_one_record_that_is_too_large_is_refused_alone() -> None:
         exporter = OtlpHttpExporter(sink.logs_endpoint)
         outcome = exporter.deliver(BATCH[:2] * 20 + BATCH)
         exporter.shutdown()
-        assert outcome == Delivered(rejected=1, message="413")
+        assert outcome == Delivered(refused={"413": 1}, message="413")
         assert len(sink.records()) == 42
 
 

@@ -101,7 +101,7 @@ class Replay:
 
     def _settle(self, outcome: Outcome, size: int) -> bool:
         if isinstance(outcome, Delivered):
-            lost = min(outcome.rejected + outcome.unencodable, size)
+            lost = min(outcome.lost, size)
             self.counts.batches += 1
             self.counts.delivered += size - lost
             self.counts.rejected += lost

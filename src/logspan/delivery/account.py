@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from logspan.delivery.attempt import EXPORTER_ERROR
 from logspan.delivery.batch import Batch
 from logspan.ledger import ExporterLedger, Level
 from logspan.notices import Notices
 from logspan.outcome import Delivered, Rejected
+
+PARTIAL_SUCCESS = "partial_success"
 
 
 class Account:
@@ -33,15 +37,15 @@ class Account:
 
     def _delivered(self, batch: Batch, outcome: Delivered) -> None:
         self.trouble = None
-        size = len(batch)
-        rejected = max(min(outcome.rejected, size), 0)
-        unencodable = max(min(outcome.unencodable, size - rejected), 0)
-        self.ledger.delivered.add(size - rejected - unencodable)
-        self._level(batch).leave(size - unencodable)
-        if rejected:
-            self.ledger.rejected.add("partial_success", rejected)
-            self._tell_rejected("partial_success", outcome.message)
-        elif outcome.message:
+        refused = _within(len(batch), {**outcome.refused, PARTIAL_SUCCESS: outcome.rejected})
+        taken = len(batch) - sum(refused.values())
+        unencodable = max(min(outcome.unencodable, taken), 0)
+        self.ledger.delivered.add(taken - unencodable)
+        self._level(batch).leave(len(batch) - unencodable)
+        for status, number in refused.items():
+            self.ledger.rejected.add(status, number)
+            self._tell_rejected(status, outcome.message)
+        if outcome.message and not refused:
             self.say("warning", f"the peer says: {outcome.message}")
         if unencodable:
             self._drop(self._level(batch), "unencodable", unencodable)
@@ -99,3 +103,12 @@ class Account:
         self.ledger.dropped.add(reason, number)
         level.leave(number)
         self._notices.lost(f"dropped by {self.name} ({reason})", self.ledger.dropped.value(reason), detail)
+
+
+def _within(size: int, numbers: Mapping[str, int]) -> dict[str, int]:
+    """The same counts, none below zero, and no more in all than `size`: what a peer says must not break the ledger."""
+    kept: dict[str, int] = {}
+    for name, number in numbers.items():
+        fits = max(min(number, size - sum(kept.values())), 0)
+        kept |= {name: fits} if fits else {}
+    return kept

@@ -32,7 +32,7 @@ def _checked(outcome: object) -> Outcome:
     if isinstance(outcome, Rejected | Retryable):
         return outcome
     if isinstance(outcome, Delivered):
-        counts: tuple[object, ...] = (outcome.rejected, outcome.unencodable)
-        if all(isinstance(count, int) for count in counts):
+        counts: tuple[object, ...] = (outcome.rejected, outcome.unencodable, *outcome.refused.values())
+        if all(isinstance(count, int) for count in counts) and all(isinstance(name, str) for name in outcome.refused):
             return outcome
     return Rejected(EXPORTER_ERROR, f"returned {type(outcome).__name__}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -82,15 +83,19 @@ class PayloadExporter(DeliveringExporter):
 
 
 def _together(parts: Sequence[tuple[int, Delivered | Rejected]]) -> Delivered | Rejected:
-    """The outcome of a batch from those of its parts; a refusal only if nothing was taken."""
+    """The outcome of a batch from those of its parts; a refusal only if nothing was taken, for one reason."""
+    refused: Counter[str] = Counter()
+    for size, part in parts:
+        refused.update({part.status: size} if isinstance(part, Rejected) else part.refused)
     refusals = [part for _, part in parts if isinstance(part, Rejected)]
-    if len(refusals) == len(parts):
+    if len(refusals) == len(parts) and len(refused) == 1:
         return refusals[0]
     texts = (
         part.message if isinstance(part, Delivered) else f"{part.status} {part.message}".strip() for _, part in parts
     )
     return Delivered(
-        rejected=sum(size if isinstance(part, Rejected) else part.rejected for size, part in parts),
+        rejected=sum(part.rejected for _, part in parts if isinstance(part, Delivered)),
         message=next(filter(None, texts), ""),
         unencodable=sum(part.unencodable for _, part in parts if isinstance(part, Delivered)),
+        refused=refused,
     )
