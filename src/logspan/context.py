@@ -94,6 +94,12 @@ class Routing(LoggerProvider):
             return NoOpLogger(name, version, schema_url, attributes)
         return provider.get_logger(name, version, schema_url, attributes)
 
+    def count_self_log(self) -> None:
+        """Count a record that the pipeline for here and now has itself caused, and that goes no further."""
+        count = getattr(self.target(), "count_self_log", None)
+        if count is not None:
+            count()
+
     def install(self, provider: LoggerProvider) -> None:
         """Add a provider, behind those already installed; a second time changes nothing."""
         if provider not in self._installed:

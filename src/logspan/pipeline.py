@@ -106,6 +106,10 @@ class PipelineLoggerProvider(LoggerProvider):
             return logger if logger is self._reentrant else self._known.setdefault(name, logger)
         return self._make(name, version, schema_url, attributes)
 
+    def count_self_log(self) -> None:
+        """Count a record that the pipeline has itself caused, and that goes no further."""
+        self._root.count_self_log()
+
     def _make(
         self, name: str, version: str | None, schema_url: str | None, attributes: Mapping[str, object] | None
     ) -> Logger:

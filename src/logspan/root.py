@@ -79,6 +79,10 @@ class RootProcessor(LogRecordProcessor):
             if self._deferred is not None:
                 self._run_deferred(*self._deferred)
 
+    def count_self_log(self) -> None:
+        """Count a record that was suppressed on its way here."""
+        self._ledger.suppressed_self_logs.one()
+
     def _staged(self, log_record: ReadWriteLogRecord) -> Record | None:
         """The record as the stages leave it; None when it has to go, which is counted."""
         if self.closed:

@@ -43,6 +43,10 @@ def _never(record: logging.LogRecord) -> bool:
     return False
 
 
+def _nothing() -> None:
+    """For providers that are not ours."""
+
+
 class LogspanHandler(logging.Handler):
     """Makes an OTel record of each `logging` record and emits it through `provider`. Never raises, never prints.
 
@@ -62,6 +66,7 @@ class LogspanHandler(logging.Handler):
         self.code_location = code_location
         self.duplicate = duplicate
         self._provider = provider
+        self._count_self_log: Callable[[], object] = getattr(provider, "count_self_log", _nothing)
         self._notices = Notices()
         self._kinds: dict[str, int] = {}
         self._severities: dict[tuple[int, str], tuple[SeverityNumber, str]] = {}
@@ -87,7 +92,7 @@ class LogspanHandler(logging.Handler):
             if kind is None:
                 kind = self._kind(record.name)
             if kind == _TELEMETRY_NAME and not is_instrumentation_enabled():
-                self._say(record)
+                self._suppress(record)
                 return
             captured = self._translate(record, getattr(logger, "instrumentation_scope", None), kind)
             if captured is not None:
@@ -95,8 +100,9 @@ class LogspanHandler(logging.Handler):
         except Exception:
             self._rescue(record)
 
-    def _say(self, record: logging.LogRecord) -> None:
+    def _suppress(self, record: logging.LogRecord) -> None:
         """What an SDK exporter or its HTTP client logs while it exports would feed itself: its warnings are notices."""
+        self._count_self_log()
         if record.levelno >= logging.WARNING:
             self._notices.say(record.name, f"{record.name}: {escape(_own_message(record, {}))[:500]}")
 
