@@ -46,7 +46,7 @@ from logspan.resource import build_resource, redacted_resource, resource_of_chil
 from logspan.resource.detection import detect
 from logspan.root import RootProcessor, Stages
 from logspan.settings import Settings
-from logspan.spool import Spool, SpoolConfig
+from logspan.spool import Spool, SpoolConfig, why_unusable
 from logspan.usage import UsageSampler
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def build_pipeline(
         raise SettingsError(f"settings must be a logspan.Settings, not a {type(settings).__name__}")
     clock = clock or SystemClock()
     ledger, notices = Ledger(), Notices()
+    _check_spool(settings.file_storage, notices)
     own = _own_enrichers(settings, enrichers, ledger, notices)
     usage = UsageSampler(settings.enrich.snapshot_interval, clock, count=ledger.count_error, say=notices.say)
     named, stages, redactor = _exporters(settings, exporters), _stages(settings, usage, own), _redactor(settings)
@@ -257,6 +258,15 @@ def _spool_policy(settings: Settings) -> SpoolPolicy:
         max_age=storage.max_age,
         stall_timeout=settings.stall_timeout,
     )
+
+
+def _check_spool(settings: FileStorageSettings, notices: Notices) -> None:
+    """Before anything is started: whether what is left over could be written down."""
+    trouble = None if settings.directory is None else why_unusable(settings.directory)
+    if trouble and settings.required:
+        raise SettingsError(f"file_storage.directory cannot be used: {trouble} ({settings.directory})")
+    if trouble:
+        notices.say("spool", f"the spool cannot be used now, delivery goes on without it: {trouble}")
 
 
 def _spool(name: str, settings: FileStorageSettings, clock: Clock) -> Spool | None:

@@ -25,11 +25,12 @@ def report(
     lost: int,
     restarts: int,
     switched_off: Mapping[str, str] = MappingProxyType({}),
+    spool_troubles: Mapping[str, str | None] = MappingProxyType({}),
 ) -> HealthReport:
     """A report from what the pipeline knows.
 
-    That is: each exporter's trouble (None: none), losses and restarts so far, and the stages that were switched off,
-    each with its reason.
+    That is: each exporter's trouble (None: none), losses and restarts so far, the stages that were switched off,
+    each with its reason, and the trouble of each exporter's spool, without which delivery goes on.
     """
     causes = [f"{name}: {trouble}" for name, trouble in troubles.items() if trouble]
     if not workers_alive:
@@ -40,5 +41,6 @@ def report(
         causes.append(f"{lost} records lost since the start")
     if restarts:
         causes.append(f"{restarts} workers replaced since the start")
+    causes += [f"spool of {name}: {trouble}" for name, trouble in spool_troubles.items() if trouble]
     causes += [f"{name} is switched off: it {reason}" for name, reason in switched_off.items()]
     return HealthReport("degraded" if causes else "ok", tuple(causes))

@@ -255,6 +255,7 @@ class Pipeline:
         return report(
             workers_alive=self._delivery.alive or self._report is not None,
             troubles=self._delivery.troubles,
+            spool_troubles=self._delivery.spool_troubles,
             lost=snapshot.lost,
             restarts=snapshot.worker_restarts,
             switched_off=self._enrichers.switched_off,

@@ -136,7 +136,7 @@ def test_a_disk_that_refuses_costs_nothing_while_memory_lasts(spools: Spools) ->
     assert kit.drain()
     assert bodies(memory.records()) == list(range(30))
     assert kit.ledger.snapshot().spool_errors["spool_write_error"] > 0
-    assert kit.outlet.trouble
+    assert kit.outlet.spool_trouble
     kit.close()
     assert balanced(kit)
 
@@ -330,7 +330,7 @@ def test_a_disk_that_hangs_holds_up_nobody(hanging: Callable[[str], HangingSpool
     started = time.monotonic()
     kit.put(1_000)
     kit.outlet.revive()
-    assert kit.outlet.trouble is None
+    assert kit.outlet.spool_trouble is None
     kit.close(0.2)
     assert time.monotonic() - started < 10
     snapshot = kit.ledger.snapshot()
@@ -356,12 +356,12 @@ def test_a_disk_that_hangs_for_long_is_passed_by(hanging: Callable[[str], Hangin
     assert spool.reached.wait(20)
     kit.put(500)
     assert memory.wait_for(500, 30)
-    assert kit.outlet.trouble == "the disk of the spool does not answer"
+    assert kit.outlet.spool_trouble == "the disk of the spool does not answer"
     spool.disk.set()
     kit.put(10)
     assert kit.drain()
     assert sorted(bodies(memory.records())) == list(range(520))
-    until(lambda: kit.outlet.trouble is None)
+    until(lambda: kit.outlet.spool_trouble is None)
     kit.close()
     assert kit.ledger.snapshot().delivered == 520
     assert balanced(kit)

@@ -82,3 +82,8 @@ class Delivery:
     def troubles(self) -> Mapping[str, str | None]:
         """What each exporter's last attempt failed on; None where it did not."""
         return {outlet.name: outlet.trouble for outlet in self.outlets}
+
+    @property
+    def spool_troubles(self) -> Mapping[str, str | None]:
+        """What is the matter with the disk of each exporter's spool; None where nothing is."""
+        return {outlet.name: outlet.spool_trouble for outlet in self.outlets}

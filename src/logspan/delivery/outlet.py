@@ -145,8 +145,13 @@ class Outlet:
 
     @property
     def trouble(self) -> str | None:
-        """What the last attempt failed on, or what the spool's file system said; None when all is well."""
-        return self.account.trouble or self._queue.trouble
+        """What the last attempt failed on; None when it did not."""
+        return self.account.trouble
+
+    @property
+    def spool_trouble(self) -> str | None:
+        """What is the matter with the disk of the spool; None when nothing is."""
+        return self._queue.trouble
 
     @property
     def alive(self) -> bool:

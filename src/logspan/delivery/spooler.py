@@ -119,6 +119,8 @@ class Spooler:
         stored = self._store_next()
         self._adopt()
         self._spool.sync(self._clock.monotonic())
+        if not stored:
+            self._spool.probe()
         self._look()
         self._read()
         return acknowledged or stored

@@ -162,6 +162,11 @@ class FileStorageSettings(Section):
     drop: Annotated[Literal["oldest", "newest"], Choice] = Field(
         default="oldest", description="Which end gives way when `max_size` is reached; each record is counted."
     )
+    required: bool = Field(
+        default=False,
+        description="Whether start-up fails when the directory cannot be used; else it warns, and delivery goes on "
+        "without it until it can be.",
+    )
     max_age: float | None = Field(
         default=None,
         gt=0,

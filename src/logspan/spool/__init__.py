@@ -5,6 +5,7 @@
 
 from logspan.spool.adoption import discard
 from logspan.spool.decoding import decode_logs_request
+from logspan.spool.files import why_unusable
 from logspan.spool.results import Adopted, Backlog, Frame, Loss, NotStored, SpoolConfig, Stored
 from logspan.spool.spool import Spool
 from logspan.spool.status import OwnerStatus, survey
@@ -22,4 +23,5 @@ __all__ = [
     "decode_logs_request",
     "discard",
     "survey",
+    "why_unusable",
 ]

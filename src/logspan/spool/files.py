@@ -17,6 +17,29 @@ def describe(error: OSError) -> str:
     return f"{errno.errorcode.get(error.errno or 0, type(error).__name__)}: {error.strerror or error}"
 
 
+def why_unusable(directory: Path) -> str | None:
+    """Why nothing could be written to a directory, or be made there if it is missing; None when it could. No traces."""
+    nearest = next(path for path in (directory, *directory.parents) if path.exists() or path == path.parent)
+    if not nearest.is_dir():
+        return describe(OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
+    if os.access(nearest, os.W_OK | os.X_OK):
+        return None
+    code = errno.EROFS if os.statvfs(nearest).f_flag & os.ST_RDONLY else errno.EACCES
+    return describe(OSError(code, os.strerror(code)))
+
+
+def try_to_write(directory: Path) -> None:
+    """Write some kilobytes to a directory, or where it would be made, and take them away again; raises `OSError`."""
+    nearest = next(path for path in (directory, *directory.parents) if path.exists() or path == path.parent)
+    path = nearest / f".logspan-{os.getpid()}"
+    descriptor = open_regular(path, os.O_WRONLY | os.O_CREAT)
+    try:
+        write_whole(descriptor, 0, bytes(_BUFFER))
+    finally:
+        close_quietly(descriptor)
+        path.unlink(missing_ok=True)
+
+
 def open_regular(path: Path, flags: int) -> int:
     """Open a file that is a regular one, not a link, a pipe or a device; raises `OSError`."""
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from logspan.clock import Clock, SystemClock
 from logspan.spool.adoption import adopt
-from logspan.spool.files import Patience, describe
+from logspan.spool.files import Patience, describe, try_to_write
 from logspan.spool.format import MAX_PAYLOAD
 from logspan.spool.journal import Journal
 from logspan.spool.owners import OVERHEAD, clean_up, create_owner, owner_directories
@@ -71,6 +71,19 @@ class Spool:
             return self.append(payload, records)
         return self._store(payload, records, self._write_in_front, largest_growth(len(payload)) + OVERHEAD)
 
+    def probe(self) -> None:
+        """After a refusal and a rest: find out whether the disk takes writes again; nothing may need it for long."""
+        self._check_process()
+        if self._is_closed or self._writes.trouble is None or self._writes.exhausted:
+            return
+        if self._own is not None:
+            self._own.reclaim()
+        try:
+            try_to_write(self._config.directory)
+            self._writes.succeeded()
+        except OSError as error:
+            self._writes.failed(describe(error))
+
     @property
     def refuses(self) -> bool:
         """Whether the file system has refused a write, so that `append` does not even try for some seconds."""
@@ -84,6 +97,8 @@ class Spool:
             return NotStored(CLOSED)
         if self._writes.exhausted:
             return NotStored(WRITE_ERROR, self._writes.trouble or "")
+        if self._writes.trouble and self._own is not None:  # the disk may be full of what is read already
+            self._own.reclaim()
         try:
             if not self._make_room(growth) or len(payload) > MAX_PAYLOAD:
                 return NotStored(FULL, f"{len(payload)} bytes do not fit into {self._config.max_size}")

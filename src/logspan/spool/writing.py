@@ -130,9 +130,11 @@ class OwnJournal(Journal):
             self._leave(segment)
 
     def reclaim(self) -> None:
-        """Delete the segment of now when all of it is read: its room is wanted."""
-        if self._active is not None and not self._active.frames and self._active is self._segments[0]:
-            self.retire()
+        """Delete the segment of now when all of it is read: its room is wanted, and there is nothing left to sync."""
+        segment = self._active
+        if segment is not None and not segment.frames and segment is self._segments[0]:
+            self._stop_writing(segment)
+            self._leave(segment)
 
     def _stop_writing(self, segment: Segment) -> None:
         if segment is self._active:
