@@ -29,7 +29,7 @@ Expression = Annotated[str, AfterValidator(_expression)]
 ActionName = Annotated[Literal["remove", "mask", "partial", "hash", "tokenize"], Choice]
 KeepName = Annotated[Literal["last4", "last2", "domain", "country", "network"], Choice]
 ValidatorName = Annotated[
-    Literal["card", "iban", "email", "phone", "us-ssn", "ip", "token", "random", "wallet", "base58check"], Choice
+    Literal["card", "email", "phone", "us-ssn", "ip", "token", "random", "wallet", "base58check"], Choice
 ]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import pairwise
 from types import MappingProxyType
 
 from logspan.processors.redact.places import Place, alone
@@ -38,9 +40,11 @@ _CARD_WORDS = re.compile(
 )
 
 _OTHER_NUMBERS = re.compile(
-    r"(?i)(?:order|invoice|seq|sequence|ean|gtin|upc|isbn|snowflake|tweet|message|msg|event|batch|job|task|trace|span|request|req"
+    r"(?i)(?<![a-z])(?:order|invoice|seq|sequence|ean|gtin|upc|isbn|snowflake|tweet|message|msg|event|batch|job|task|trace|span|request|req"
     r"|timestamp|epoch|tracking|shipment|sku|ticket|build|offset|cursor|partition|version|serial|imei|imsi|iccid|sim|user|account|channel|guild"
-    r"|transaction|txn|ref|reference|correlation|nonce|counter|count|bytes|size|duration|elapsed|ns|us|id|no|number|nr|num|#)[\s\"'_.:=#-]{0,12}(?:(?:id|no|number|nr|num|is|was)[\s\"'.:=#-]{0,4}){0,2}$"
+    r"|transaction|txn|ref|reference|correlation|nonce|counter|count|bytes|size|duration|elapsed|ns|us|id|lsn|xid|position|checksum|crc|hash|port"
+    r"|customer|cust|session|object|document|doc|row|page|entity|product|item|barcode|parcel|package|device|meter|case)"
+    r"(?:id|no|number)?[\s\"'_.:=#-]{0,12}(?:(?:id|no|number|nr|num|is|was)[\s\"'_.:=#-]{0,4}){0,2}$"
 )
 
 _IBAN_LENGTHS = MappingProxyType(
@@ -192,15 +196,26 @@ def luhn(digits: str) -> bool:
     return total % 10 == 0
 
 
-def iban(text: str, start: int, end: int) -> Place | None:
+def ibans(text: str) -> Iterator[Place]:
     """ISO 13616: the country's length and the check digits."""
-    if text[start - 1 : start].isalnum():
-        return None
-    places = [place for place in range(start, end) if text[place].isalnum()]
-    length = _IBAN_LENGTHS.get(text[start : start + 2].upper())
-    if length is None or len(places) < length or text[places[length - 1] + 1 : places[length - 1] + 2].isalnum():
-        return None
-    compact = "".join(text[place] for place in places[:length]).upper()
-    if not compact.isascii() or int("".join(str(int(letter, 36)) for letter in compact[4:] + compact[:4])) % 97 != 1:
-        return None
-    return start, places[length - 1] + 1
+    position = 0
+    while (match := _IBAN_START.search(text, position)) is not None:
+        position = match.end()
+        end = _end_of_iban(text, match.start())
+        if end:
+            yield match.start(), end
+            position = end
+
+
+def _end_of_iban(text: str, start: int) -> int:
+    length = _IBAN_LENGTHS.get(text[start : start + 2].upper(), 0)
+    places = [place for place in range(start, min(len(text), start + 3 * length)) if text[place].isalnum()][:length]
+    if not length or len(places) < length or text[places[-1] + 1 : places[-1] + 2].isalnum():
+        return 0
+    compact = "".join(text[place] for place in places).upper()
+    if not compact.isascii() or any(after - before > 3 for before, after in pairwise(places)):
+        return 0
+    return places[-1] + 1 if int("".join(str(int(letter, 36)) for letter in compact[4:] + compact[:4])) % 97 == 1 else 0
+
+
+_IBAN_START = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}")

@@ -197,7 +197,7 @@ def near_expression(words: Iterable[str]) -> re.Pattern[str]:
 def near_hint(words: Iterable[str]) -> str:
     """The same for the sieve, which has no look-around: a little more than these."""
     spelled = "|".join(r"[\s_.'-]{0,2}".join(map(re.escape, word.split(" "))) for word in sorted(words))
-    return rf"(?:\b|[^A-Za-z])(?i:{spelled})s?(?:\b|[^a-z])|[a-z](?:{_capitals(words)})"
+    return rf"(?:^|[^A-Za-z])(?i:{spelled})s?(?:$|[^a-z])|[a-z](?:{_capitals(words)})"
 
 
 def _capitals(words: Iterable[str]) -> str:

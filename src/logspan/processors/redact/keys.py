@@ -14,7 +14,7 @@ _MOST_KEYS = 8_192
 _LONGEST_KEY = 256
 _GLUED = (
     *("password", "passwd", "passphrase", "apikey", "secretkey", "accesskey", "privatekey", "sessionid", "sessid"),
-    *("token", "secret", "pwd", "credential", "credentials", "passcode"),
+    *("token", "secret", "pwd", "credential", "credentials", "passcode", "pw"),
 )
 """Endings of words that are written as one: `PGPASSWORD`, `accesstoken`, `clientsecret`."""
 _NUMBERED = frozenset({"2fa", "cvv2", "cvc2", "cookie2"})
@@ -63,13 +63,15 @@ class KeyRules:
             return found
 
     def _judge(self, key: str) -> tuple[str, bool] | None:
-        if key.lower() in self._allowed or key in HARMLESS_KEYS:
+        if key.lower() in self._allowed:
             return None
         if any(pattern.search(key) for pattern in self._patterns) or key.casefold() in self._blocked:
             return "blocked-key", False
-        words = key_words(key)
+        words = () if "=" in key or "://" in key else key_words(key)
         while len(words) > 1 and (words[-1] in FILLERS or words[-1].isdigit()) and "".join(words[-2:]) not in _NUMBERED:
             words = words[:-1]
+        if any(" ".join(words[-length:]) in HARMLESS_KEYS for length in (1, 2, 3)):
+            return None
         for length in range(min(self._longest, len(words)), 0, -1):
             rule = self._rules.get(words[-length:])
             if rule is not None:
@@ -96,7 +98,7 @@ def sieve_expression(rules: Mapping[str, Rule], blocked_keys: Iterable[str]) -> 
     short = [word for word in spelled if len(word) <= 4]
     long = [word for word in spelled if len(word) > 4]
     either = "|".join(part for part in ("|".join(long), _bounded(short), "|".join(_GLUED)) if part)
-    return rf"(?i)(?:{either})[\w.$-]*[\\\"'\])]*\s*(?:[:=>,(<!]|\r?\n|(?:is|was|are|of|to|in|like)\b|['\"0-9])"
+    return rf"(?i)(?:{either})[\w.$-]*[^\w.$-]"
 
 
 def _bounded(short: list[str]) -> str:

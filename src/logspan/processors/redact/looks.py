@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _PLACEHOLDER = re.compile(
-    r"(?:\*{2,}|x{3,}|X{3,}|\.{2,}|-{2,}|_{2,}|#{2,}|•+|%\(?\w*\)?[sdr]|\$?\{+[^{}\n]*\}+|\$[A-Za-z_]\w*|<[^<>\n]*>|\[[^\[\]\n]{0,60}\]"
+    r"(?:\*{2,}|x{3,}|X{3,}|\.{2,}|-{2,}|_{2,}|#{2,}|•+|%\(?\w*\)?[sdr]|\$?\{+[^{}:=\n]*\}+|\$[A-Za-z_]\w*|<[^<>\n]*>|\[[^\[\]\n]{0,60}\]"
     r"|\(?(?:null|none|nil|undefined|true|false|yes|no|empty|unset|not set|redacted|masked|hidden|filtered|removed"
     r"|n/a|na|omitted|scrubbed|secret|sensitive|string|str|int|bool|bytes|object|optional|protected|encrypted)\)?"
     r"|\?|:\w{1,30}|\[?redacted\b.{0,60})",
@@ -31,15 +31,56 @@ _PROSE = frozenset(
         *("string", "field", "value", "values", "policy", "rules", "auth", "authentication", "login", "request"),
         *("unexpected", "unsupported", "signature", "rotation", "lookup", "refresh", "check", "exchange", "endpoint"),
         *("expected", "replaced", "resolved", "retrieved", "fetched", "obtained", "acquired", "completed", "done"),
-        *("complete", "renewed", "registered", "initialized", "mounted", "synced", "configured", "detected"),
+        *(
+            "complete",
+            "renewed",
+            "registered",
+            "initialized",
+            "mounted",
+            "synced",
+            "configured",
+            "detected",
+            "await",
+            "return",
+        ),
+        *("self", "new", "read", "write", "list", "get", "create", "update", "delete", "admin", "manage", "origin"),
     }
 )
+_SENTENCE = re.compile(r"(?:[A-Za-z'-]+[,;:]? ){2,30}[A-Za-z'-]+[.!?]")
+_CODE = re.compile(r"(?:[A-Za-z_]+\.)+[A-Za-z_]+(?:\(.*|\[.*)?|[a-z]+(?:_[a-z]+)*\(\)?|[a-z]+(?:[A-Z][a-z]+)+\(\)?")
 _LETTERS = re.compile(r"[A-Za-z]+(?:['-][a-z]+)?")
 
 
 def is_placeholder(value: str) -> bool:
     """Whether it only stands where a secret would stand: `***`, `${TOKEN}`, `null`, `%s`."""
     return _PLACEHOLDER.fullmatch(value) is not None
+
+
+def is_sentence(value: str) -> bool:
+    """Whether it is a sentence of several words, such as a form says of a field."""
+    return _SENTENCE.fullmatch(value) is not None
+
+
+def is_code(value: str) -> bool:
+    """Whether it is an expression of a program: `self.password`, `getToken()`."""
+    return _CODE.fullmatch(value) is not None and not any(map(str.isdigit, value.partition("(")[0]))
+
+
+def is_unlike_words(value: str) -> bool:
+    """Whether it stands behind a word like "password" and can be nothing but a secret: letters and digits in one run."""
+    return (
+        len(value) >= 8
+        and any(map(str.isdigit, value))
+        and any(map(str.isalpha, value))
+        and not any(sign in "-_./:=," for sign in value)
+    )
+
+
+def is_no_name(value: str) -> bool:
+    """Whether it has digits, and capitals or signs that names do not have."""
+    return any(map(str.isdigit, value)) and any(
+        sign.isupper() or not (sign.isalnum() or sign in "-_./:@") for sign in value
+    )
 
 
 def is_prose(value: str) -> bool:

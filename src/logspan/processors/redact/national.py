@@ -21,9 +21,17 @@ def document(text: str, start: int, end: int) -> Place | None:
     """A passport, a licence: at least five digits, no date and no UUID."""
     value = text[start:end]
     digits = sum(map(str.isdigit, value))
-    if digits < 5 or not alone(text, start, end) or re.fullmatch(r"(?:19|20)\d\d-\d\d-\d\d.*", value):
+    if (
+        digits < 4
+        or digits < len(value) // 3
+        or not alone(text, start, end)
+        or re.fullmatch(r"(?:19|20)\d\d-\d\d-\d\d.*", value)
+    ):
         return None
     return start, end
+
+
+_DATE = re.compile(r"(?:19|20)\d\d-\d\d-\d\d.*")
 
 
 def us_ssn(text: str, start: int, end: int) -> Place | None:
@@ -90,6 +98,11 @@ def _my_number(digits: str) -> bool:
     return int(digits[11]) == (0 if total % 11 <= 1 else 11 - total % 11)
 
 
+def _resident(value: str) -> bool:
+    """GB 11643: ISO 7064, mod 11-2; python-stdnum refuses areas that were renamed since."""
+    return bool(import_module("stdnum.iso7064.mod_11_2").is_valid(value))
+
+
 def _mbi(value: str) -> bool:
     return not set("SLOIBZ") & set(value)
 
@@ -119,7 +132,7 @@ NATIONAL: MappingProxyType[str, Validator] = MappingProxyType(
         "no-fnr": partial(stdnum, "no.fodselsnummer"),
         "tr-kimlik": partial(stdnum, "tr.tckimlik"),
         "za-id": partial(stdnum, "za.idnr"),
-        "cn-id": partial(stdnum, "cn.ric"),
+        "cn-id": partial(checked, _resident),
         "th-id": partial(stdnum, "th.pin"),
         "de-idnr": partial(stdnum, "de.idnr"),
         "ch-ahv": partial(stdnum, "ch.ssn"),

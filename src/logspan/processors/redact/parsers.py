@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from types import MappingProxyType
 
 from logspan.processors.redact import looks
+from logspan.processors.redact.cards import ibans
 from logspan.processors.redact.rules.keys import STRONG_QUERY_KEYS, WEAK_QUERY_KEYS
-from logspan.processors.redact.structure import Judge, Span, accepts, assigned, options, siblings
+from logspan.processors.redact.structure import Judge, Span, accepts, assigned, options, siblings, spoken
 
 Parser = Callable[[str, Judge], Iterator[Span]]
 
@@ -23,7 +24,7 @@ _SCHEME = re.compile(
     r"(?i)(?<![A-Za-z0-9])(?:(?P<rest>digest|hawk|oauth|aws4-hmac-sha256|signature) (?P<fields>[A-Za-z_-]{2,40}=[^\r\n'`]{1,8192})"
     r"|(?:token|negotiate|ntlm|apikey|api-key|bot|splunk|genie-?key|sso-key|hmac|key) (?P<token>[A-Za-z0-9_~+/.=:-]{16,8192}))"
 )
-_PEM = re.compile(r"-{2,5}BEGIN (?P<what>[A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)?)-{0,5}")
+_PEM = re.compile(r"-{2,5} ?BEGIN (?P<what>[A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)?) ?-{0,5}")
 _PEM_BARE = re.compile(r"(?P<body>(?:AAAAB3NzaC1|b3BlbnNzaC1rZXk)[A-Za-z0-9+/=\s\\]{40,16384})")
 _PPK = re.compile(r"PuTTY-User-Key-File")
 _USERINFO = re.compile(
@@ -35,11 +36,11 @@ _HOSTED = re.compile(
     r"(?=(?:tcp|unix|udp)\(|(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?:[:/?,\s\"']|$)|[A-Za-z0-9.-]{1,253}:[0-9]{2,5}|(?:[0-9]{1,3}\.){3}[0-9]{1,3})"
 )
 _SLASHED = re.compile(
-    r"(?<![A-Za-z0-9/@:.])[A-Za-z0-9_]{1,64}/(?P<password>[^\s/@\"'<>]{3,128})@(?://)?[A-Za-z0-9.-]{1,253}(?::[0-9]{2,5})?/"
+    r"(?<![A-Za-z0-9/@.])[A-Za-z0-9_]{1,64}/(?P<password>[^\s/@\"'<>]{3,128})@(?://)?[A-Za-z0-9.-]{1,253}(?::[0-9]{2,5})?/"
 )
-_QUERY = re.compile(r"(?:[?&#;]|(?:amp;))(?P<key>[A-Za-z_][A-Za-z0-9_.$-]{0,60})=(?P<value>[^&#\s\"'<>\\;]{1,8192})")
+_QUERY = re.compile(r"(?:[?&#;]|(?:amp;))(?P<key>[A-Za-z_][A-Za-z0-9_.$-]{0,60})=(?P<value>[^&#?\s\"'<>\\;]{1,8192})")
 _CURL = re.compile(
-    r"(?<![\w-])(?:-u|--user|--proxy-user|-U)[ =\t]{0,4}[\"']?(?P<user>[^\s:\"']{0,128}):(?P<password>[^\s\"']{1,512})"
+    r"(?<![\w-])(?:-u|--user|--proxy-user|-U|-a|--auth)[ =\t]{0,4}[\"']?(?P<user>[^\s:\"']{0,128}):(?P<password>[^\s\"']{1,512})"
 )
 _DASH_P = re.compile(
     r"(?i)\b(?:mysql(?:dump|admin|import)?|mariadb(?:-dump)?|mongo(?:sh|dump|restore|export)?|sshpass|docker login|podman login"
@@ -58,7 +59,7 @@ _LITERAL = re.compile(
     r"\s{0,8}(?:[NEBX]?(?P<quote>\\{0,8}')(?P<text>(?:[^'\\]|''|\\(?!')[^\n]?){0,8192}+)(?:\\{0,8}')?|(?P<bare>[^,()']{1,512}(?:\([^()]{0,256}\))?))\s{0,8}(?P<end>[,)]|$)"
 )
 _IDENTIFIED = re.compile(
-    r"(?i)\b(?:identified\s{1,8}(?:with\s{1,8}\S{1,64}\s{1,8})?by\s{1,8}|(?:encrypted\s{1,8})?password(?:\s{1,8}|\s{0,4}\(\s{0,4})"
+    r"(?i)\b(?:set\s{1,8}password\s{1,8}(?:for\s{1,8}\S{1,128}\s{0,8})?=\s{0,8}(?:password\s{0,4}\(\s{0,4})?|identified\s{1,8}(?:with\s{1,8}\S{1,64}\s{1,8})?by\s{1,8}|(?:encrypted\s{1,8})?password(?:\s{1,8}|\s{0,4}\(\s{0,4})"
     r"|(?:pgp_sym_encrypt|crypt|md5|sha1|sha2)\s{0,4}\(\s{0,4})\\{0,8}'(?P<password>[^'\\]{1,512})"
 )
 
@@ -66,6 +67,7 @@ _IDENTIFIED = re.compile(
 def key_values(text: str, judge: Judge) -> Iterator[Span]:
     """All that a key announces."""
     yield from assigned(text, judge)
+    yield from spoken(text, judge)
     yield from siblings(text, judge)
     yield from options(text, judge)
 
@@ -131,7 +133,7 @@ def _end_of_key(text: str, start: int, what: str) -> int:
     end = text.find(f"END {what}", start)
     if end >= 0 and "BEGIN" not in text[start:end]:
         end += len(what) + 4
-        while end < len(text) and text[end] == "-":
+        while end < len(text) and text[end] in "- ":
             end += 1
         return end
     body = _KEY_BODY.match(text, start)
@@ -215,6 +217,12 @@ def _tuples(text: str, position: int, judged: dict[int, tuple[str, bool]]) -> It
             return
 
 
+def iban(text: str, judge: Judge) -> Iterator[Span]:
+    """Account numbers of ISO 13616."""
+    del judge
+    yield from ((start, end, "iban") for start, end in ibans(text))
+
+
 PARSERS = MappingProxyType(
     {
         "key-values": key_values,
@@ -226,6 +234,7 @@ PARSERS = MappingProxyType(
         "query": query,
         "command": command,
         "sql": sql,
+        "iban": iban,
     }
 )
 """By the name that a rule calls it by."""

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from logspan.processors.redact import looks
+from logspan.processors.redact.rules.keys import PLURALS
 
 Span = tuple[int, int, str]
 Judge = Callable[[str], tuple[str, bool] | None]
@@ -18,9 +19,9 @@ Judge = Callable[[str], tuple[str, bool] | None]
 _Q = r"\\{0,8}[\"'`]"
 _KEY = r"[A-Za-z_$@\x80-\U0010ffff][\w.$@\-]{0,99}"
 _ASSIGNED = re.compile(
-    rf"(?<![A-Za-z0-9_$])(?P<key>(?:{_KEY}+(?: [\w.$\-]{{1,32}}+){{0,3}})|[0-9][A-Za-z0-9_.-]{{1,40}})"
+    rf"(?<![A-Za-z0-9_$])(?P<key>(?:{_KEY}+(?: [\w.$\-]{{1,32}}+){{0,3}}?)|[0-9][A-Za-z0-9_.-]{{1,40}})"
     rf"(?P<close>(?:{_Q})?[\])]?(?:{_Q})?)"
-    r"(?P<sep>[ \t]{0,8}(?:=>|:=|===?|!=|<>|->|=|:(?![:/]))[ \t]{0,8}"
+    r"(?P<sep>[ \t]{0,8}(?:=>|:=|===?|!=|<>|->|=|\u2192|:(?![:/]))[ \t]{0,8}"
     r"|\s{0,4}:\s{0,40}(?=[\\\"'{\[0-9])"
     r"|[ \t]{1,4}(?P<prose>(?:(?:is|was|has been|set|changed|reset|updated|got|now) ){0,2}(?:is|was|are|to|of|like|in|equals|as|--?))"
     r"(?:[ \t]{0,4}[:=])?[ \t]{1,4})",
@@ -29,6 +30,8 @@ _ASSIGNED = re.compile(
 _PAIR = re.compile(
     rf"[(\[{{]\s{{0,8}}[bBuU]?(?P<q>{_Q})(?P<key>[^\"'`\\\n]{{1,100}})(?P=q)\s{{0,4}},\s{{0,8}}(?=[bBuU]?\\{{0,8}}[\"'`])"
 )
+_SERIALIZED = re.compile(r"s:\d{1,4}:\\{0,4}\"(?P<key>[^\"\\]{1,100})\\{0,4}\";s:\d{1,6}:(?=\\{0,4}\")")
+_BARE_PAIR = re.compile(r"[({\[](?P<key>[A-Za-z_][\w.-]{1,60}), ?(?P<value>[^\s,;(){}\[\]\"']{6,512})(?=[)}\]])")
 _SIBLING = re.compile(
     rf"(?<![A-Za-z0-9])(?:name|key|field|header|param|parameter|variable|property|attribute|label|k|id)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}"
     rf"(?:{_Q})(?P<key>[^\"'`\\\n<>]{{1,100}})(?:{_Q})[\s,;)]{{1,8}}"
@@ -43,7 +46,7 @@ _REVERSED = re.compile(
     re.IGNORECASE,
 )
 _ELEMENT = re.compile(
-    r"<(?P<key>[A-Za-z_][\w.:-]{0,99})(?:\s[^<>]{0,200})?>\s{0,8}(?P<value>[^<]{1,8192}?)\s{0,8}(?:<|$)"
+    r"<(?P<key>[A-Za-z_][\w.:-]{0,99})(?:\s[^<>]{0,200})?>\s{0,8}(?P<value>[^<]{1,8192}?\s{0,8}(?=</|<!)|[^<\s]{1,8192}$)"
 )
 _MULTIPART = re.compile(
     r"name=\\{0,8}\"?(?P<key>[\w.\[\]-]{1,100})\\{0,8}\"?[^\n]{0,200}(?:\r?\n[A-Za-z-]{1,40}:[^\n]{0,200}){0,3}\r?\n\r?\n(?P<value>[^\r\n]{1,8192})"
@@ -54,9 +57,16 @@ _OPTION = re.compile(
 _SCHEMES = re.compile(
     r"(?i)(?:bearer|basic|token|digest|negotiate|ntlm|apikey|api-key|bot|key|hmac|hawk|oauth|aws4-hmac-sha256|splunk|sso-key|ghbasic|genie-?key|klaviyo-api-key|discogs|zoho-oauthtoken)\b[ \t:=]{0,4}"
 )
-_COOKIES = re.compile(r"[^\s\"'<>]{1,4096}(?:;[ \t]{0,4}[^\s;=\"'<>]{1,256}(?:=[^\s;\"'<>]{0,4096})?){0,64}")
+_COOKIE = re.compile(
+    r"[;,]?[ \t]{0,4}(?P<name>[^\s;,=\"'<>{}\[\]()]{1,256})(?:=(?P<value>[^\s;,\"'<>\\]{0,8192}))?(?=[;,\s\"'\\]|$)"
+)
+_COOKIE_ATTRIBUTES = frozenset(
+    {"path", "domain", "expires", "max-age", "samesite", "secure", "httponly", "priority", "partitioned", "version"}
+)
+_LINKING = re.compile(r"(?i) (?:is|was|are|as|to|of|now|field|value|set|=|:)$")
 _BARE = re.compile(r"[^\s\"'`&;<>\\,|]{1,8192}")
 _BARE_MORE = re.compile(r",(?![\s\"'\\]|$)(?![\w.$-]{1,60}\\{0,8}[\"']?[:=])[^\s\"'`&;<>\\,|]{1,8192}")
+_CALL = re.compile(r"[A-Za-z_][A-Za-z_.]{0,60}\((?=[bBuU]?\\{0,8}[\"'])")
 _OPEN_QUOTE = re.compile(r"[bBuUrRfF]{0,2}(?P<slashes>\\{0,64})(?P<quote>\"{3}|'{3}|[\"'`])")
 _MOST = 131_072
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
@@ -68,29 +78,80 @@ def assigned(text: str, judge: Judge) -> Iterator[Span]:
     position = 0
     while (match := _ASSIGNED.search(text, position)) is not None:
         position = match.end()
-        found = judge(match["key"])
+        found = judge(_LINKING.sub("", match["key"]))
         if found is None:
             continue
-        span = value_at(
-            text, match.end(), found, match["sep"].strip(), prose=bool(match["prose"]), quoted=bool(match["close"])
-        )
+        if found[0] == "cookie" and (cookies := list(_cookies(text, match.end()))):
+            yield from cookies
+            position = cookies[-1][1]
+            continue
+        span = _assigned_value(text, match, found)
         if span is not None:
             yield (*span, found[0])
             position = max(span[1], position)
 
 
+def _assigned_value(text: str, match: re.Match[str], found: tuple[str, bool]) -> tuple[int, int] | None:
+    quoted = any(quote in match["close"] for quote in "'\"`")
+    separator = match["sep"].strip()
+    span = value_at(text, match.end(), found, separator, prose=bool(match["prose"]), quoted=quoted)
+    if span is None:
+        return None
+    value = text[span[0] : span[1]]
+    if found[0] == "cookie" and "=" in value:
+        return None
+    if value.isdigit() and match["key"].lower().rstrip("\"'").endswith(PLURALS):
+        return None
+    return span
+
+
+def _cookies(text: str, start: int) -> Iterator[Span]:
+    """RFC 6265: the values of `name=value; name=value`, but not those of a cookie's own attributes."""
+    opening = _OPEN_QUOTE.match(text, start)
+    position = start if opening is None else opening.end()
+    while (match := _COOKIE.match(text, position)) is not None:
+        position = match.end()
+        if (
+            match["name"].lower() not in _COOKIE_ATTRIBUTES
+            and match["value"]
+            and not looks.is_placeholder(match["value"])
+        ):
+            yield (*match.span("value"), "cookie")
+
+
+def spoken(text: str, judge: Judge) -> Iterator[Span]:
+    """`with password Tr0ub4dor9 (attempt 2)`: behind the words for it, what can be nothing but a secret."""
+    for match in _SPOKEN.finditer(text):
+        value = match["value"]
+        end = _trimmed(text, match.start("value"), match.end("value"))
+        value = text[match.start("value") : end]
+        if not (looks.is_unlike_words(value) or (match["quote"] and looks.is_no_name(value))):
+            continue
+        words = _LAST_WORDS.search(text, max(0, match.start() - 80), match.start())
+        found = judge(words[0].strip()) if words else None
+        if found and accepts(value, found, strict=True):
+            yield match.start("value"), end, found[0]
+
+
+_SPOKEN = re.compile(r"[ \t]{1,4}(?P<quote>\\{0,8}[\"'`])?(?P<value>[^\s\"'`<>{}\[\]\\]{8,512})")
+_LAST_WORDS = re.compile(r"(?:[A-Za-z_][\w.-]{0,60}[ \t]){0,2}[A-Za-z_\x80-\U0010ffff][\w.-]{0,60}$")
+
+
 def siblings(text: str, judge: Judge) -> Iterator[Span]:
     """`name=..., value=...`, `["name", "value"]`, `<name>value</name>`, parts of multipart forms."""
-    for expression in (_PAIR, _SIBLING):
+    for expression in (_PAIR, _SIBLING, _SERIALIZED):
         for match in expression.finditer(text):
             found = judge(match["key"])
             span = value_at(text, match.end(), found, "=", quoted=True) if found else None
             if found and span:
                 yield (*span, found[0])
-    for expression in (_REVERSED, _ELEMENT, _MULTIPART):
+    for expression in (_REVERSED, _ELEMENT, _MULTIPART, _BARE_PAIR):
         for match in expression.finditer(text):
             found = judge(match["key"])
-            if found and accepts(match["value"], found, strict=False):
+            bare = expression is _BARE_PAIR
+            if bare and not any(map(str.isdigit, match["value"])):
+                continue
+            if found and accepts(match["value"], found, strict=bare):
                 yield (*match.span("value"), found[0])
 
 
@@ -113,13 +174,14 @@ def value_at(
         return (opening.end(), end) if accepts(value, found, strict=False) else None
     if text[start : start + 1] in ("{", "["):
         return _container(text, start, found)
-    if found[0] == "cookie":
-        match = _COOKIES.match(text, start)
-        return match.span() if match and "=" in match[0] else None
+    call = _CALL.match(text, start)
+    if call is not None:
+        return value_at(text, call.end(), found, "=", quoted=True)
     if found[0] == "authorization" and (scheme := _SCHEMES.match(text, start)):
         start = scheme.end()
         opening = _OPEN_QUOTE.match(text, start)
-    spaced = separator == ":" and text[start - 1 : start] in (" ", "\t") and not quoted
+    spaced = separator in (":", "") or (text[start - 1 : start] in (" ", "\t") and not quoted)
+    spaced = spaced and not quoted
     return _bare(text, start, found, prose=prose, spaced=spaced)
 
 
@@ -130,13 +192,27 @@ def _bare(text: str, start: int, found: tuple[str, bool], *, prose: bool, spaced
     end = match.end()
     while (more := _BARE_MORE.match(text, end)) is not None:
         end = more.end()
-    end = _trimmed(text, start, end)
+    end = _trimmed(text, start, _unbalanced(text, start, end))
     value = text[start:end]
     if not accepts(value, found, strict=prose):
         return None
-    if (spaced or prose) and looks.is_prose(value):
+    if looks.is_code(value) or ((spaced or prose) and looks.is_prose(value)):
+        return None
+    if spaced and found[0] not in ("password", "pin", "cvv", "otp") and value.islower() and looks.is_word(value):
         return None
     return start, end
+
+
+def _unbalanced(text: str, start: int, end: int) -> int:
+    """Where something is closed that was opened before the value, or where a query begins: `][`, `),`, `?page=`."""
+    for match in _ENDINGS.finditer(text, start + 1, end):
+        opener = _CLOSERS.get(match[0][0])
+        if opener is None or opener not in text[start : match.start()]:
+            return match.start()
+    return end
+
+
+_ENDINGS = re.compile(r"[)\]}](?=[\[({)\]},;]|$)|\?(?=[A-Za-z_.]{1,40}=)")
 
 
 def _trimmed(text: str, start: int, end: int) -> int:
@@ -155,6 +231,10 @@ def accepts(value: str, found: tuple[str, bool], *, strict: bool) -> bool:
     if not value or value.isspace() or looks.is_placeholder(value) or value.startswith("[REDACTED"):
         return False
     if rule in ("cvv", "pin", "otp") and not any(map(str.isdigit, value)):
+        return False
+    if rule == "webhook-url" and "://" not in value:
+        return False
+    if looks.is_sentence(value):
         return False
     if rule == "password" and value.startswith("/") and value.count("/") > 1 and " " not in value:
         return False  # PWD, the working directory
@@ -181,10 +261,14 @@ def _end_of_cut(text: str, start: int) -> int:
     return len(text) if line < 0 else line
 
 
+_HOLE = re.compile(r"\{{1,2}[ \w.|-]{0,60}\}{1,2}|\[(?:REDACTED|[ A-Za-z_*.-]{0,60}\])")
+_K8S_SECRET = re.compile(r"\{\s{0,8}\\{0,8}[\"']?(?:secretName|name|optional|defaultMode|items|key)\b")
+
+
 def _container(text: str, start: int, found: tuple[str, bool]) -> tuple[int, int] | None:
     """A list or mapping as a whole; at the end of a text that was cut off."""
     depth, opened = 0, False
-    if looks.is_placeholder(text[start : start + 64].split("]", maxsplit=1)[0] + "]") or found[1]:
+    if found[1] or _HOLE.match(text, start) or _K8S_SECRET.match(text, start):
         return None
     for match in re.finditer(r"[{}\[\]]", text[start : start + _MOST]):
         depth += 1 if match[0] in "{[" else -1

@@ -10,7 +10,7 @@ import re
 from types import MappingProxyType
 
 from logspan.processors.redact import looks
-from logspan.processors.redact.cards import card, iban
+from logspan.processors.redact.cards import card
 from logspan.processors.redact.national import NATIONAL
 from logspan.processors.redact.places import Place, Validator, alone
 from logspan.processors.redact.wallets import base58check, wallet
@@ -60,6 +60,18 @@ def opaque(text: str, start: int, end: int) -> Place | None:
     """Random, and no UUID."""
     value = text[start:end]
     return (start, end) if looks.is_random(value) and "-" not in value else None
+
+
+def path_token(text: str, start: int, end: int) -> Place | None:
+    """A path in which at least one part was made by a machine."""
+    parts = text[start:end].split("/")
+    return (start, end) if any(len(part) >= 16 and looks.is_random(part) and part.isalnum() for part in parts) else None
+
+
+def unlike_words(text: str, start: int, end: int) -> Place | None:
+    """Letters and digits in one run, as in a password."""
+    end = start + len(text[start:end].rstrip(".,:;!?)"))
+    return (start, end) if looks.is_unlike_words(text[start:end]) else None
 
 
 def email(text: str, start: int, end: int) -> Place | None:
@@ -127,8 +139,9 @@ VALIDATORS: MappingProxyType[str, Validator] = MappingProxyType(
         "token": token,
         "random": random,
         "opaque": opaque,
+        "path-token": path_token,
+        "unlike-words": unlike_words,
         "card": card,
-        "iban": iban,
         "email": email,
         "phone": phone,
         "phone-national": phone_national,

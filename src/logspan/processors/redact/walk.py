@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from opentelemetry.util.types import AnyValue
 
+from logspan.processors.redact import looks
 from logspan.processors.redact.engine import Match, RuleFailedError
 from logspan.processors.redact.finding import Finding
 from logspan.processors.redact.rule import Rule, marker
+from logspan.processors.redact.rules.keys import PLURALS
 from logspan.processors.redact.structure import accepts
 from logspan.values import CUT, MAX_TEXT, clean_value, cut_text
 
@@ -22,11 +24,11 @@ _NAMES = frozenset(
     {"name", "key", "field", "header", "param", "parameter", "variable", "property", "attribute", "k", "id"}
 )
 _VALUES = frozenset({"value", "val", "v", "content", "data"})
-_PLURALS = ("secrets", "cookies", "credentials", "creds", "passwords", "tokens")
 _TEMPLATES = frozenset({"msg", "message", "template", "format", "query", "statement", "sql", "event", "body"})
 _ARGUMENTS = frozenset({"args", "params", "parameters", "arguments", "bindings", "values"})
 _HOLE = re.compile(r"(?P<key>[\w.$-]{1,64})[\"'`\\]{0,4}\s{0,4}(?:=|:|=>|\bis|\bto)?\s{0,4}[\"'(]{0,2}$")
 _HOLES = re.compile(r"%(?:\(\w{1,64}\))?[-+0-9.]{0,8}[sdrif]|\{\w{0,64}(?:![rsa])?\}|\?|\$[0-9]{1,3}|:\w{1,64}\b")
+_REFERENCE = frozenset({"secretName", "name", "key", "optional", "items", "defaultMode", "namespace"})
 _NAME = re.compile(r"-{0,2}[A-Za-z][\w.$:-]{0,63}")
 
 
@@ -70,6 +72,8 @@ class Walk:
         holes = self._holes(mapping) if len(mapping) > 1 else {}
         for key, value in mapping.items():
             known = self._look(key)
+            if known.rule is None and context:
+                known = self._look_below(context, known)
             inner = f"{path}.{key}" if path else key
             if not self._explains:
                 inner = ""
@@ -77,12 +81,17 @@ class Walk:
                 self.findings += [Finding("key", inner, 0, len(key), "remove")]
             name = known.name if known.name not in redacted else f"{known.name}#{len(redacted)}"
             if sibling is not None and key.lower() in _VALUES:
-                redacted[name] = self._by_key(sibling, value, inner, key, depth)
+                redacted[name] = self._under(sibling, value, inner, sibling.name, depth)
             elif key in holes:
                 redacted[name] = self._arguments(holes[key], value, inner, depth)
             else:
                 redacted[name] = self._under(known, value, inner, f"{context}.{key}" if context else key, depth)
         return redacted
+
+    def _look_below(self, context: str, known: Key) -> Key:
+        """`{"session": {"id": ...}}` is what `session.id` is."""
+        both = self._look(f"{context.rpartition('.')[2]}.{known.name}")
+        return known._replace(rule=both.rule, weak=both.weak, about=both.about) if both.rule or both.about else known
 
     def _under(self, key: Key, value: AnyValue, path: str, context: str, depth: int) -> AnyValue:
         if key.ignored:
@@ -97,12 +106,14 @@ class Walk:
         if rule is None or value is None or isinstance(value, bool):
             return value
         if isinstance(value, dict | list):
-            if key.weak or not value:
+            if key.weak or not value or _is_harmless(value):
                 return self.value(value, path, context, depth)
             self._note(rule, path, 0, len(str(value)))
             return marker(rule.id)
         text = _text(value)
-        is_count = not isinstance(value, str | bytes) and context.lower().endswith(_PLURALS)
+        if rule.id == "cookie" and "=" in text:
+            return self.text(text, path, "cookie", key.about)
+        is_count = not isinstance(value, str | bytes) and context.lower().endswith(PLURALS)
         if is_count or not (rule.id == "blocked-key" or accepts(text, (rule.id, key.weak), strict=False)):
             return self.value(value, path, context, depth, key.about)
         self._note(rule, path, 0, len(text))
@@ -178,11 +189,15 @@ class Walk:
     def _list(
         self, items: list[AnyValue], path: str, context: str, depth: int, about: tuple[int, ...]
     ) -> list[AnyValue]:
+        pairs = len(items) > 0 and all(isinstance(item, list) and len(item) == 2 for item in items)
         redacted: list[AnyValue] = []
         before: AnyValue = None
         for number, item in enumerate(items):
             inner = f"{path}[{number}]" if self._explains else ""
-            named = self._named(before, item, pairs=depth > 1 or len(items) > 2) if redacted else None
+            if pairs:
+                redacted.append(self._pair(item, inner, context, depth))  # type: ignore[arg-type]
+                continue
+            named = self._named(before, item) if redacted else None
             if named is None:
                 redacted.append(self.value(item, inner, context, depth, about))
             else:
@@ -190,9 +205,17 @@ class Walk:
             before = item
         return redacted
 
-    def _named(self, name: AnyValue, item: AnyValue, *, pairs: bool) -> Key | None:
+    def _pair(self, pair: list[AnyValue], path: str, context: str, depth: int) -> AnyValue:
+        """One of a list of `[name, value]`."""
+        name, item = pair
+        known = self._look(_text(name)) if isinstance(name, str | bytes) and len(name) <= 100 else None
+        if known is None:
+            return self._list(pair, path, context, depth + 1, ())
+        inner = f"{path}[1]" if self._explains else ""
+        return [self.value(name, path, "", depth), self._under(known, item, inner, known.name, depth)]
+
+    def _named(self, name: AnyValue, item: AnyValue) -> Key | None:
         """`["password", "hunter2"]`, `["--token", "abc"]`: what the item before says of this one."""
-        del pairs
         if not isinstance(name, str | bytes) or not isinstance(item, str | bytes | int):
             return None
         text = _text(name)
@@ -211,18 +234,16 @@ class Walk:
             return None
         for key, value in mapping.items():
             if isinstance(value, str) and len(value) <= 100 and key.lower() in _NAMES:
-                known = self._look(value)
-                if known.rule is not None:
-                    return known
+                return self._look(value)
         return None
 
     def _holes(self, mapping: Mapping[str, AnyValue]) -> dict[str, list[Key | None]]:
         """A template and its arguments: for each argument, what the template says of it."""
-        arguments = [key for key, value in mapping.items() if key.lower() in _ARGUMENTS and isinstance(value, list)]
+        arguments = [key for key, value in mapping.items() if _last(key) in _ARGUMENTS and isinstance(value, list)]
         if not arguments:
             return {}
         for key, value in mapping.items():
-            if isinstance(value, str) and key.rpartition(".")[2].lower() in _TEMPLATES:
+            if isinstance(value, str) and _last(key) in _TEMPLATES:
                 holes = [self._said_before(value, match.start()) for match in _HOLES.finditer(value[:8192])]
                 if any(holes):
                     return dict.fromkeys(arguments, holes)
@@ -247,6 +268,17 @@ class Walk:
 
     def _note(self, rule: Rule, path: str, start: int, end: int) -> None:
         self.findings.append(Finding(rule.id, path, start, end, rule.action))
+
+
+def _is_harmless(value: dict[str, AnyValue] | list[AnyValue]) -> bool:
+    """What a form says of a field, or a reference to a secret of Kubernetes."""
+    if isinstance(value, dict):
+        return all(key in _REFERENCE for key in value)
+    return all(isinstance(item, str) and looks.is_sentence(item) for item in value)
+
+
+def _last(key: str) -> str:
+    return key.rpartition(".")[2].lower()
 
 
 def _text(value: AnyValue) -> str:

@@ -8,7 +8,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
     Rule(
         "jwt",
         "pattern",
-        pattern=r"(?:^|[^A-Za-z0-9+/])(ey[IJ][A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{2,}(?:\.[A-Za-z0-9_-]*){0,3})",
+        pattern=r"(?:^|[^A-Za-z0-9+_])(ey[IJ][A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{2,}(?:\.[A-Za-z0-9_-]*){0,3})",
         hint=r"ey[IJ][A-Za-z0-9_-]{8}",
     ),
     Rule("bearer", "parser", parser="bearer", hint=r"(?i)bearer"),
@@ -23,7 +23,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         "pem-private-key",
         "parser",
         parser="pem",
-        hint=r"-----BEGIN|BEGIN [A-Z ]{0,24}PRIVATE|PuTTY-User-Key-File|AAAAB3NzaC1|b3BlbnNzaC1rZXk",
+        hint=r"-----BEGIN|BEGIN [A-Z0-9 ]*PRIVATE|PuTTY-User-Key-File|AAAAB3NzaC1|b3BlbnNzaC1rZXk",
     ),
     Rule("url-password", "parser", parser="userinfo", hint=r"(?:://|//|%3[aA]%2[fF]%2[fF]).*@|:[^\s@]+@"),
     Rule("url-secret", "parser", parser="query", hint=r"[?&#;][A-Za-z0-9_.%$-]{1,40}="),
@@ -45,22 +45,36 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         "command-line",
         "parser",
         parser="command",
-        hint=r"(?i)\bcurl\b|\bwget\b|--?[a-z-]*(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bhttpie?\b",
+        hint=r"(?i)\bcurl\b|\bwget\b|--?[a-z-]*(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bhttps? -|\bxhs? -",
     ),
-    Rule("sql", "parser", parser="sql", hint=r"(?i)insert\s+into|identified\s+by|\bpassword\s*\(?\s*'"),
+    Rule("sql", "parser", parser="sql", hint=r"(?i)insert\s+into|set\s+password|identified\s+by|\bpassword\s*\(?\s*'"),
     Rule(
         "generic-token",
         "pattern",
-        pattern=r"(?:^|[^A-Za-z0-9_])[a-z][a-z0-9]{1,14}[_-](?:live|prod|secret|sk|pat|key|token|api|apikey|tok)[_-]([A-Za-z0-9]{20,})",
-        hint=r"[_-](?:live|prod|secret|sk|pat|key|token|api|apikey|tok)[_-][A-Za-z0-9]{6}",
+        pattern=r"(?:^|[^A-Za-z0-9_])[a-z][a-z0-9]{1,14}[_-](?:secret|sk|pat|key|token|api|apikey|tok)[_-]([A-Za-z0-9]{20,})",
+        hint=r"[_-](?:secret|sk|pat|key|token|api|apikey|tok)[_-][A-Za-z0-9]{6}",
         validator="random",
     ),
     Rule(
         "storage-key",
         "pattern",
         pattern=r"(?:^|[^A-Za-z0-9+/])([A-Za-z0-9+/]{86}==)",
-        hint=r"[A-Za-z0-9+/]{8}==",
         validator="random",
+        near=("account key", "accountkey", "azure", "storage", "cosmos", "service bus", "shared key", "key"),
+    ),
+    Rule(
+        "hook-path",
+        "pattern",
+        pattern=r"(?i)://[^\s/\"'<>]{1,253}(?:/[\w.-]{1,64}){0,4}/(?:[\w-]{0,32}hooks?|services)/([^\s\"'<>\\)\]},|?#]{16,})",
+        hint=r"(?i)hooks?/",
+        validator="path-token",
+    ),
+    Rule(
+        "login-pair",
+        "pattern",
+        pattern=r"(?i)\b(?:login|logon|log in|credentials?|auth|signin|user)(?: (?:as|for|with|attempt|using))?[ :=]{1,3}[\w.@-]{1,64}[/:]([^\s/:,;\"']{8,128})",
+        hint=r"(?i)(?:log[io]n|credential|auth|sign ?in|log in|user)[a-z ]*[ :=]+[\w.@-]+[/:]",
+        validator="unlike-words",
     ),
     Rule(
         "azure-client-secret",
@@ -114,5 +128,30 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
             ),
             *("pagerduty key", "heroku api key", "cloudflare api token", "cloudflare api key", "fastly token"),
         ),
+    ),
+    Rule(
+        "one-time-code",
+        "pattern",
+        pattern=r"(?i)(?:\b(?:otp|totp|2fa|mfa|tan|passcode|one[- ]?time[- ]?(?:pass)?(?:code|word|pin)|(?:verification|security|login|log-in|sign-?in|"
+        r"auth|authentication|authorization|confirmation|access|sms|two[- ]factor|2fa|mfa|recovery|backup|reset|activation)[ -](?:code|pin|passcode|otp)"
+        r"|best(?:ä|ae)tigungscode|sicherheitscode|code de (?:v[ée]rification|confirmation|s[ée]curit[ée])|c[óo]digo de (?:verificaci[óo]n|seguridad|verifica[çc][ãa]o|confirmaci[óo]n)"
+        r"|codice di (?:verifica|sicurezza)|verificatiecode|kod weryfikacyjny|(?:код подтверждения))|验证码|驗證碼|認証コード|인증번호|確認コード)"
+        r"(?: (?:code|token|number|no|pin))?[^A-Za-z0-9\n]{0,4}(?:(?:is|was|lautet|est|es|ist|code|of|为|是)[^A-Za-z0-9\n]{1,4})?([0-9]{3}[ -]?[0-9]{3}|[0-9]{4,8})\b"
+        r"|\b(?:[Gg]-)?([0-9]{4,8}) is your [A-Za-z0-9 ]{0,40}(?:code|otp|passcode|pin)\b"
+        r"|\b(?:use|enter) ([0-9]{4,8}) (?:to|as|for) (?:log|sign|verif|your|confirm|authent|complet)",
+        hint=r"(?i)otp|2fa|mfa|passcode|\btan\b|code|[0-9] is your |(?:use|enter) [0-9]{4}|pin|c[óo]digo|код|验证码|驗證碼|コード|인증번호|kod",
+    ),
+    Rule(
+        "card-security-code",
+        "pattern",
+        pattern=r"(?i)\b(?:cvv2?|cvc2?|cvn2?|csc|card (?:security|verification) (?:code|value|number)|kartenpr(?:ü|ue)fnummer|cryptogramme)"
+        r"(?: (?:code|number|value))?[^A-Za-z0-9\n]{0,4}(?:(?:is|was|ist|est)[^A-Za-z0-9\n]{1,3})?([0-9]{3,4})\b",
+        hint=r"(?i)cvv|cvc|cvn|\bcsc|card (?:sec|ver)|pr(?:ü|ue)fnummer|cryptogramme",
+    ),
+    Rule(
+        "pin-code",
+        "pattern",
+        pattern=r"(?i)\bpin(?: ?(?:code|number|no))?[^A-Za-z0-9\n]{0,3}(?:(?:is|was|ist|set to|changed to)[^A-Za-z0-9\n]{1,3})?([0-9]{4,8})\b",
+        hint=r"(?i)\bpin\b|\bpin ?(?:code|n)",
     ),
 )

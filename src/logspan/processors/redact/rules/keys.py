@@ -11,8 +11,24 @@ KEY_RULES: tuple[Rule, ...] = (
         keys=(
             *("password", "passwd", "pwd", "passphrase", "passcode", "pass", "pw", "psw", "passwrd", "userpass"),
             *("pass word", "pass phrase", "mot de passe", "passwort", "kennwort", "contrasena", "senha", "wachtwoord"),
+            *("pre shared key", "preshared key", "network key", "wep key", "wpa key", "requirepass", "masterauth"),
+            *("dbpass", "rootpass", "adminpass", "smtppass", "sshpass", "ftppass", "keypass", "storepass", "mypass"),
+            *(
+                "пароль",
+                "密码",
+                "密碼",
+                "パスワード",
+                "비밀번호",
+                "hasło",
+                "haslo",
+                "heslo",
+                "parola",
+                "salasana",
+                "lösenord",
+            ),
+            *("contraseña", "clave secreta", "kodeord", "adgangskode", "passord", "jelszo", "jelszó", "şifre", "sifre"),
             *("password hash", "passwordhash", "hashed password", "seed phrase", "mnemonic", "recovery phrase"),
-            *("security answer", "secret answer", "master key", "unlock code", "passphrases", "passwords"),
+            *("security answer", "secret answer", "master key", "unlock code", "passphrases", "passwords", "psk"),
         ),
     ),
     Rule(
@@ -52,7 +68,16 @@ KEY_RULES: tuple[Rule, ...] = (
         "private-key",
         "key",
         keys=(
-            *("private key", "privatekey", "signing key", "encryption key", "decryption key", "ssh key", "privkey"),
+            *(
+                "private key",
+                "privatekey",
+                "private key id",
+                "signing key",
+                "encryption key",
+                "decryption key",
+                "ssh key",
+                "privkey",
+            ),
             *("rsa key", "tls key", "ssl key", "wallet key", "key material", "master secret", "private keys"),
             *("hmac key", "aes key", "pgp key", "gpg key", "session key", "ssh private key", "cipher key"),
         ),
@@ -73,6 +98,11 @@ KEY_RULES: tuple[Rule, ...] = (
             *("asp net session id", "session cookie", "laravel session", "auth session", "remember me"),
             *("remember token", "gitlab session", "user session", "sess id", "sessiontoken", "session ids"),
         ),
+    ),
+    Rule(
+        "webhook-url",
+        "key",
+        keys=("webhook url", "webhook uri", "webhook", "incoming webhook", "hook url", "webhook endpoint", "webhooks"),
     ),
     Rule(
         "csrf",
@@ -111,8 +141,19 @@ KEY_RULES: tuple[Rule, ...] = (
 WEAK_KEYS = frozenset({"pass", "pw", "sid", "session", "cred", "salt", "mfa", "2fa", "bearer", "jwt", "user session"})
 """Words that mean other things as well: what they hold counts when it looks like a secret."""
 
-HARMLESS_KEYS = frozenset({"session.id", "session.previous_id"})
-"""Keys of the semantic conventions that sound like a secret and are none: https://opentelemetry.io/docs/specs/semconv/."""
+HARMLESS_KEYS = frozenset(
+    {
+        *("page token", "next token", "next page token", "continuation token", "sync token", "public key token"),
+        *("cancellation token", "unexpected token", "invalid token type", "prev token", "previous token", "lookup key"),
+        *("sort key", "partition key", "primary key", "foreign key", "cache key", "public key", "resume token"),
+        *("start token", "end token", "stop token", "pad token", "eos token", "bos token", "unk token", "mask token"),
+        *("first token", "last token", "per token", "to first token", "publickeytoken"),
+    }
+)
+"""Last words of keys that sound like a secret and hold none: places in a list of pages, words of a language model, ..."""
+
+PLURALS = ("secrets", "cookies", "credentials", "creds", "passwords", "tokens", "sessions")
+"""Ends of keys under which a number is a count."""
 
 FILLERS = frozenset(
     {
