@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -16,6 +17,7 @@ import pytest
 
 REPO = Path(__file__).parent.parent
 EXAMPLES = REPO / "docs" / "examples"
+SHOWN = sorted(path for kind in ("*.py", "*.toml") for path in EXAMPLES.rglob(kind))
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
@@ -127,6 +129,29 @@ def test_the_program_of_its_guide(tmp_path: Path) -> None:
     assert len(lines(run.stdout)) == 3
 
 
+@pytest.mark.slow
+def test_the_package_with_an_enricher(tmp_path: Path) -> None:
+    """R4.4, R13.7: built as a wheel, installed, and switched on by its name, with no line of code in the program."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    package, site = tmp_path / "package", tmp_path / "site"
+    shutil.copytree(EXAMPLES / "enricher_package", package)
+    alone = ["--no-deps", "--no-index"]
+    subprocess.run([*pip, "wheel", *alone, "--no-build-isolation", "-w", tmp_path, package], check=True, timeout=50)
+    (wheel,) = tmp_path.glob("*.whl")
+    subprocess.run([*pip, "install", *alone, "--target", site, wheel], check=True, timeout=50)
+    run = subprocess.run(
+        [sys.executable, str(EXAMPLES / "program.py")],
+        cwd=tmp_path,
+        env=environment(PYTHONPATH=str(site), LOGSPAN_ENRICH__ENRICHERS="release"),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert run.stderr == ""
+    assert {json.dumps(line).count('"app.release": "2026.11"') for line in lines(run.stdout)} == {1}
+
+
 @pytest.mark.parametrize("tests", sorted(EXAMPLES.glob("test_*.py")), ids=lambda path: path.stem)
 def test_the_examples_with_tests_of_their_own(tests: Path, tmp_path: Path) -> None:
     """R5.4, R4.4: the exporter and the enricher of the guides pass the tests that stand beside them."""
@@ -148,11 +173,11 @@ def test_the_examples_with_tests_of_their_own(tests: Path, tmp_path: Path) -> No
     assert run.returncode == 0, run.stdout
 
 
-@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("example", SHOWN, ids=lambda path: path.name)
 def test_every_example_is_shown(example: Path) -> None:
     """R9.1: an example that no page includes is a leftover."""
     pages = [page.read_text() for page in (REPO / "docs").rglob("*.md")]
-    assert any(f'--8<-- "docs/examples/{example.name}"' in page for page in pages)
+    assert any(f'--8<-- "{example.relative_to(REPO)}"' in page for page in pages)
 
 
 def test_the_readme_shows_the_quick_start() -> None:
