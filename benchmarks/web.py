@@ -34,6 +34,33 @@ def fastapi(arguments: argparse.Namespace) -> Table:
     return Table(title, [case(variant) for variant in VARIANTS], COLUMNS, RATIOS, ("stock logs", "stock logs+traces"))
 
 
+OVERHEAD = {
+    "bare_us": Column("bare", "{:.0f} us"),
+    "alone_us": Column("spans alone", "{:.0f} us"),
+    "logspan_us": Column("logspan", "{:.0f} us"),
+    "added_us": Column("added", "{:.0f} us"),
+    "added_cpu_us": Column("with delivery", "{:.0f} us"),
+}
+
+
+def overhead(arguments: argparse.Namespace) -> Table:
+    """CPU of a request without logs of its own, with the record of the request, over the spans alone."""
+
+    def case(spans: str, routes: int) -> Case:
+        label = f"{spans}, {routes} route{'s' if routes > 1 else ''}"
+        return Case(label, spans, spans, lambda sink: measure_overhead(sink, spans, routes, arguments.turns))
+
+    title = "Overhead of a request: CPU in process, no logs of its own, its record included"
+    return Table(title, [case(spans, routes) for spans in ("native", "contrib") for routes in (1, 100)], OVERHEAD, ())
+
+
+def measure_overhead(sink: Receiver, spans: str, routes: int, turns: int) -> Figures:
+    command = [sys.executable, "-m", "benchmarks.web_overhead", spans, str(routes), sink.endpoint, str(turns)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    figures: Figures = json.loads(done.stdout)
+    return figures
+
+
 def measure(sink: Receiver, variant: str, seconds: float) -> Figures:
     run = uuid.uuid4().hex
     command = [sys.executable, "-m", "benchmarks.web_service", variant, sink.endpoint, run]

@@ -3,44 +3,50 @@
 Names are those of https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span, and `logspan.*` for
 what they have no name for. `http.server.request.duration` has the meaning of the metric: seconds, up to the end of the
 response.
+
+Every request pays for what is done here, so all of it writes into one dict.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from opentelemetry._logs import SeverityNumber
-
 from logspan.fastapi.client import server_of
-from logspan.fastapi.failure import Outcome
-from logspan.fastapi.outcome import SEVERITIES
+from logspan.fastapi.outcome import Ending
 from logspan.fastapi.request import Request
 
-_HOST, _USER_AGENT = b"host", b"user-agent"
-
+Attributes = dict[str, Any]
 Headers = dict[bytes, list[str]]
 
 
-def attributes_of(request: Request, outcome: Outcome, route: str | None, seconds: float) -> dict[str, Any]:
+def attributes_of(request: Request, ending: Ending, route: str | None, seconds: float) -> Attributes:
     """All of them, in the order in which one reads them; `seconds` is the duration."""
-    headers = _picked(request)
-    found = {
-        **_method(request),
-        "http.route": route,
-        **_url(request),
-        "http.response.status_code": request.final_status(),
-        "http.server.request.duration": seconds,
-        **_stream(request),
-        **_ends(request, headers),
-        "user_agent.original": headers[_USER_AGENT][0] if _USER_AGENT in headers else None,
-        "network.protocol.name": "websocket" if request.websocket else None,
-        "network.protocol.version": request.scope.get("http_version"),
-        "logspan.request.outcome": outcome.value,
-        "logspan.request.slow": True if request.slow else None,
-        **_error(request, outcome),
-        **_asked_for(request, headers),
-    }
-    return {name: value for name, value in found.items() if value is not None}
+    found: Attributes = {}
+    scope, headers = request.scope, _picked(request)
+    if not request.websocket:
+        _add_method(found, request)
+    if route is not None:
+        found["http.route"] = route
+    found["url.path"] = scope["path"]
+    if query := scope.get("query_string"):
+        found["url.query"] = str(query, "latin-1")
+    found["url.scheme"] = scope.get("scheme")
+    found["http.response.status_code"] = ending.status
+    found["http.server.request.duration"] = seconds
+    _add_stream(found, request)
+    _add_ends(found, request, headers)
+    if request.websocket:
+        found["network.protocol.name"] = "websocket"
+    found["network.protocol.version"] = scope.get("http_version")
+    found["logspan.request.outcome"] = ending.outcome.value
+    if ending.slow:
+        found["logspan.request.slow"] = True
+    if ending.error:
+        found.update(ending.error)
+    if None in found.values():
+        found = {name: value for name, value in found.items() if value is not None}
+    _add_what_was_asked_for(found, request, headers)
+    return found
 
 
 def _picked(request: Request) -> Headers:
@@ -49,73 +55,56 @@ def _picked(request: Request) -> Headers:
     forwarded = request.config.proxies.header
     found: Headers = {}
     for key, value in request.scope.get("headers") or ():
-        if key in (_HOST, _USER_AGENT, forwarded) or key in wanted:
-            found.setdefault(key, []).append(str(value, "latin-1"))
+        if key in (b"host", b"user-agent", forwarded) or key in wanted:
+            if key in found:
+                found[key].append(str(value, "latin-1"))
+            else:
+                found[key] = [str(value, "latin-1")]
     return found
 
 
-def _method(request: Request) -> dict[str, Any]:
-    if request.websocket:
-        return {}
+def _add_method(found: Attributes, request: Request) -> None:
     method = request.method
     if method in request.config.known_methods:
-        return {"http.request.method": method}
-    return {"http.request.method": "_OTHER", "http.request.method_original": method}
+        found["http.request.method"] = method
+    else:
+        found["http.request.method"] = "_OTHER"
+        found["http.request.method_original"] = method
 
 
-def _url(request: Request) -> dict[str, Any]:
-    query = request.scope.get("query_string")
-    return {
-        "url.path": request.path,
-        "url.query": str(query, "latin-1") if query else None,
-        "url.scheme": request.scope.get("scheme"),
-    }
-
-
-def _stream(request: Request) -> dict[str, Any]:
+def _add_stream(found: Attributes, request: Request) -> None:
     """Sizes in bytes, the time to the first byte in seconds."""
-    first = request.first_byte_at
-    return {
-        "logspan.request.time_to_first_byte": None if first is None else round(first - request.started_at, 6),
-        "http.request.body.size": request.request_size,
-        "http.response.body.size": None if request.websocket else request.response_size,
-        "logspan.websocket.close_code": request.close_code if request.websocket else None,
-    }
+    if request.first_byte_at is not None:
+        found["logspan.request.time_to_first_byte"] = round(request.first_byte_at - request.started_at, 6)
+    if request.request_size is not None:
+        found["http.request.body.size"] = request.request_size
+    if request.websocket:
+        if request.close_code is not None:
+            found["logspan.websocket.close_code"] = request.close_code
+    elif request.response_size is not None:
+        found["http.response.body.size"] = request.response_size
 
 
-def _ends(request: Request, headers: Headers) -> dict[str, Any]:
+def _add_ends(found: Attributes, request: Request, headers: Headers) -> None:
     proxies = request.config.proxies
-    client = proxies.client(request.scope, headers.get(proxies.header, []))
-    server = server_of(request.scope, headers[_HOST][0] if _HOST in headers else None)
-    return {
-        "client.address": client.address,
-        "client.port": client.port,
-        "server.address": server.address,
-        "server.port": server.port,
-    }
+    found["client.address"], found["client.port"] = proxies.client(request.scope, headers.get(proxies.header, []))
+    host = headers[b"host"][0] if b"host" in headers else None
+    found["server.address"], found["server.port"] = server_of(request.scope, host)
+    if b"user-agent" in headers:
+        found["user_agent.original"] = headers[b"user-agent"][0]
 
 
-def _error(request: Request, outcome: Outcome) -> dict[str, Any]:
-    if request.failure is not None:
-        return dict(request.failure.attributes)
-    if SEVERITIES[outcome][0] is not SeverityNumber.ERROR:
-        return {}
-    status = request.status
-    return {"error.type": str(status) if status is not None and status >= 500 else "incomplete_response"}
-
-
-def _asked_for(request: Request, headers: Headers) -> dict[str, Any]:
+def _add_what_was_asked_for(found: Attributes, request: Request, headers: Headers) -> None:
     """Headers by their allow-lists, as arrays of strings, and bodies."""
     options = request.options
-    found: dict[str, Any] = {
-        f"http.request.header.{name.decode()}": headers[name] for name in options.request_headers if name in headers
-    }
+    if options.request_headers:
+        for name in sorted(options.request_headers & headers.keys()):
+            found[f"http.request.header.{name.decode('latin-1')}"] = headers[name]
     if options.response_headers:
         for key, value in request.response_headers:
             if (name := key.lower()) in options.response_headers:
-                found.setdefault(f"http.response.header.{name.decode()}", []).append(str(value, "latin-1"))
+                found.setdefault(f"http.response.header.{name.decode('latin-1')}", []).append(str(value, "latin-1"))
     if request.request_content is not None:
         found["http.request.body.content"] = request.request_content.value()
     if request.response_content is not None:
         found["http.response.body.content"] = request.response_content.value()
-    return found

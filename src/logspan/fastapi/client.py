@@ -17,6 +17,7 @@ from logspan.settings.requests import UNIX_PEER
 
 Address = IPv4Address | IPv6Address
 
+_NOT_IN_HOST = frozenset("/?#@ \\")
 _MAX_HOPS = 32
 """More proxies than any request passes; each costs time."""
 
@@ -50,7 +51,7 @@ class Proxies:
         is read again then, and comes to the same end, or farther.
         """
         peer = _peer(scope)
-        if not (self.networks or self.unix):
+        if not (self.networks or self.unix):  # most services
             return peer
         rewritten = peer.address is not None and peer.port is None and bool(forwarded)
         if not rewritten and not self._trusts_peer(scope, peer):
@@ -118,12 +119,18 @@ def _parsed(text: str | None) -> Address | None:
 
 def server_of(scope: Scope, host: str | None) -> Peer:
     """Who the client wanted to speak to: the `Host` header, else the address that the server listens on."""
-    if host and not any(character in host for character in "/?#@ \\"):
-        name, _, port = host.rpartition(":") if not host.endswith("]") and ":" in host else (host, "", "")
-        if name and (port.isascii() and port.isdigit() and len(port) <= 5 if port else not host.endswith(":")):
-            return Peer(name.strip("[]").lower(), int(port) if port else _default_port(scope))
+    if host and _NOT_IN_HOST.isdisjoint(host):
+        name, colon, port = host.partition(":") if host[0] != "[" else _bracketed(host)
+        if name and (port.isdecimal() and port.isascii() and len(port) <= 5 if colon else not port):
+            return Peer(name.lower(), int(port) if port else _default_port(scope))
     server = scope.get("server")
     return Peer(server[0], server[1]) if server else Peer(None, None)
+
+
+def _bracketed(host: str) -> tuple[str, str, str]:
+    """The parts of `[::1]:80`, as `partition` gives them."""
+    name, _, rest = host[1:].partition("]")
+    return name, rest[:1], rest[1:]
 
 
 def _default_port(scope: Scope) -> int:

@@ -54,7 +54,7 @@ class Exchange:
             body = message.get("body") or b""
             if request.request_size is None:
                 request.request_size = 0
-                if request.options.request_body:
+                if request.settle().request_body:
                     request.request_content = self._content(request.scope)
             request.request_size += size_of(body)
             if request.request_content is not None:
@@ -80,19 +80,19 @@ class Exchange:
     def _prepared(self, message: Message) -> tuple[Message, bool]:
         """The message as it goes out, and whether it is the last."""
         try:
-            if self._is_last(message):
+            kind = message["type"]
+            if kind in _ANSWERS:
+                return self._starting(message), False
+            if self._is_last(kind, message):
                 if self.request.slow:
                     self._look()
                 self.request.live = False
                 return message, True
-            if message["type"] in _ANSWERS:
-                return self._starting(message), False
         except Exception as error:
             self._blame("send", error)
         return message, False
 
-    def _is_last(self, message: Message) -> bool:
-        kind = message["type"]
+    def _is_last(self, kind: str, message: Message) -> bool:
         if kind in _BODIES:
             return not message.get("more_body", False) and not self._trailers
         if kind == "http.response.trailers":
@@ -109,12 +109,13 @@ class Exchange:
     def _starting(self, message: Message) -> Message:
         """With the headers that the client knows the request by, unless the application has set them itself."""
         request = self.request
-        request.saw_span()
+        if request.span is None:
+            request.saw_span()
         headers = list(message.get("headers", ()))
         if message["type"] == "http.response.start":
             self._trailers = bool(message.get("trailers", False))
             request.response_headers = headers
-            if request.options.response_body:
+            if request.settle().response_body:
                 request.response_content = self._content(message)
         names = {key.lower() for key, _ in headers}
         added = [(name, value.encode("latin-1")) for name, value in self._ids() if name not in names]

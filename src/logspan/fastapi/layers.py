@@ -50,23 +50,21 @@ class RequestLayer:
 
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit = Visit(self.edge.config, scope, fresh_context=self.outermost)
+        request = visit.request
         try:
-            if visit.request is None:
+            if request is None:
                 await self.app(scope, receive, send)
             else:
-                await self._watched(visit.request, scope, receive, send)
-        finally:
-            visit.leave()
-
-    async def _watched(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(request, receive, send)
-        try:
-            await self.app(scope, exchange.receive, exchange.send)
+                exchange = Exchange(request, receive, send)
+                await self.app(scope, exchange.receive, exchange.send)
         except BaseException as error:
-            request.failed(error)
+            if request is not None:
+                request.failed(error)
             raise
         finally:
-            conclude(request)
+            if request is not None:
+                conclude(request)
+            visit.leave()
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watched_receive() -> Message:

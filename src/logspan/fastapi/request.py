@@ -53,7 +53,6 @@ class Request:
 
     __slots__ = (
         "_endpoint",
-        "_options",
         "bindings",
         "close_code",
         "complete",
@@ -64,6 +63,7 @@ class Request:
         "failure",
         "first_byte_at",
         "live",
+        "options",
         "refused_id",
         "request_content",
         "request_size",
@@ -108,17 +108,16 @@ class Request:
         """The `id` of the exception by which the server told that the client has gone."""
         self.close_code: int | None = None
         self._endpoint: Any = None
-        self._options = config.options
+        self.options = config.options
 
-    @property
-    def options(self) -> Options:
-        """The settings for this request: those of its route, once it is known, before those of the app."""
+    def settle(self) -> Options:
+        """Bring `options` up to date: the settings of the route, once it is known, before those of the app."""
         endpoint = self.scope.get("endpoint")
         if endpoint is not self._endpoint:
-            self._endpoint, self._options = endpoint, self.config.options
+            self._endpoint, self.options = endpoint, self.config.options
             for overrides in overrides_of(self.scope):
-                self._options = overrides.applied_to(self._options)
-        return self._options
+                self.options = overrides.applied_to(self.options)
+        return self.options
 
     @property
     def id(self) -> str | None:
@@ -133,12 +132,12 @@ class Request:
     @property
     def speaks(self) -> bool:
         """Whether the server's own line about this request would say the same again, or what nobody wants to read."""
-        return self.config.options.record or self.options.record
+        return self.config.options.record or self.settle().record
 
     @property
     def quiet(self) -> bool:
         """Whether it gets a record only when it fails: the path is excluded, and its route does not ask for one."""
-        options = self.options
+        options = self.settle()
         if not options.record:
             return True
         return not options.asked_for and self.config.excludes(path_in_app(self.scope))
@@ -146,7 +145,7 @@ class Request:
     @property
     def slow(self) -> bool:
         """Whether it took longer than it may, up to now or to its end; a connection that is meant to last never did."""
-        threshold = self.options.slow_threshold
+        threshold = self.settle().slow_threshold
         if not threshold or (self.ended_at or perf_counter()) - self.started_at <= threshold:
             return False
         return not self.websocket and not self._is_event_stream()
@@ -168,7 +167,7 @@ class Request:
     @property
     def route(self) -> str | None:
         """The template of the route that was matched."""
-        return route_of(self.scope, self.span, self.config.routes())
+        return route_of(self.scope, self.span, self.config.routes)
 
     def header(self, name: str) -> str | None:
         """The first request header of that name, whatever its case."""
@@ -186,7 +185,8 @@ class Request:
     def reached_routes(self, scope: Scope) -> Place:
         """Follow the scope that the router will write the route into; what is returned is for `left_routes`."""
         self.scope = scope
-        self.saw_span()
+        if self.span is None:
+            self.saw_span()
         return self.bindings.enter_routes()
 
     @guarded

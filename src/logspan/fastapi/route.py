@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from opentelemetry.trace import Span
@@ -13,14 +13,14 @@ _REST = "/{path}"
 """What Starlette puts at the end of a mount's template."""
 
 
-def route_of(scope: Scope, span: Span | None, routes: Iterable[Any]) -> str | None:
+def route_of(scope: Scope, span: Span | None, routes: Callable[[], Iterable[Any]]) -> str | None:
     """The route as the span has it, so that both are found by the same name; else as the router left it in the scope.
 
-    `routes` are those of the outermost application: they know the templates of mounts, of which the scope has only the
+    `routes` gives those of the outermost application: they know the templates of mounts, where the scope has only the
     path as it was called.
     """
     attributes = getattr(span, "attributes", None)
-    if attributes and (route := attributes.get("http.route")):
+    if attributes is not None and (route := attributes.get("http.route")):
         return str(route)
     template = _matched(scope)
     if template is None:
@@ -38,12 +38,12 @@ def _matched(scope: Scope) -> str | None:
     return str(template) if template else None
 
 
-def _mounts(scope: Scope, routes: Iterable[Any]) -> str:
+def _mounts(scope: Scope, routes: Callable[[], Iterable[Any]]) -> str:
     """The templates of the mounts that lead to the application which was reached, one after the other."""
     outside, inside = scope.get("app_root_path", ""), scope.get("root_path", "")
     if inside == outside or not inside.startswith(outside):
         return ""
-    return "".join(_prefixes(inside[len(outside) :], routes)) or str(inside[len(outside) :])
+    return "".join(_prefixes(inside[len(outside) :], routes())) or str(inside[len(outside) :])
 
 
 def _prefixes(called: str, routes: Iterable[Any]) -> Iterator[str]:
