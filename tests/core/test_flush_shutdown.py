@@ -371,8 +371,8 @@ def test_shutdown_under_load_strands_nothing(build: Build) -> None:
             index: int, pipeline: Pipeline = pipeline, start: threading.Barrier = start, logged: list[int] = logged
         ) -> None:
             start.wait(10)
-            for _ in range(500):
-                log(pipeline)
+            for number in range(500):
+                log(pipeline, f"{index}-{number}")
                 logged[index] += 1
 
         threads = [threading.Thread(target=work, args=(index,)) for index in range(8)]
@@ -387,9 +387,12 @@ def test_shutdown_under_load_strands_nothing(build: Build) -> None:
         assert snapshot.balanced
         assert snapshot.queued == 0
         assert report.complete
-        assert (
-            len(memory.records()) == snapshot.fanned_out == snapshot.emitted - snapshot.dropped.get("after_shutdown", 0)
-        )
+        arrived = bodies(memory.records())
+        assert len(arrived) == len(set(arrived)) == snapshot.emitted - snapshot.dropped.get("after_shutdown", 0)
+        assert snapshot.fanned_out == len(arrived)
+        for index in range(8):  # of each thread the first ones, and not one that came later than one that did not
+            mine = [body for body in arrived if str(body).startswith(f"{index}-")]
+            assert mine == [f"{index}-{number}" for number in range(len(mine))]
 
 
 def test_a_second_thread_does_not_wait_longer_than_it_said(build: Build, stuck: Stuck) -> None:

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,6 +95,33 @@ def test_6_a_minute_at_this_rate(start: Start, rate: int) -> None:
     assert arrived == sorted(arrived)
     assert len(arrived) - expected in range(513)
     assert dict(exporter.dropped) == ({"queue_full": 60 * rate - len(arrived)} if 60 * rate > len(arrived) else {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["overflow", "always"])
+def test_6_a_minute_with_a_spool(start: Start, tmp_path: Path, mode: str) -> None:
+    """60 s at 1,000 records/s, twice `max_elapsed_time`, ten times what memory holds: all arrive, in order."""
+    clock, port = FakeClock(), free_port()
+    pipeline = start(
+        f"http://127.0.0.1:{port}",
+        HTTP,
+        clock,
+        retry_on_failure={"initial_interval": 5.0, "max_interval": 30.0, "max_elapsed_time": 30.0},
+        sending_queue={"queue_size": 6_000},
+        file_storage={"directory": tmp_path / "spool", "mode": mode},
+    )
+    caller = Caller(pipeline)
+    with running(clock, 0.05) as reaches:
+        for second in range(1, 61):
+            caller.log(1_000)
+            assert reaches(1_000.0 + second)
+            until(lambda: pipeline.ledger.snapshot().exporters["otlp"].in_flight < 5_000)  # the disk's time is real
+        with OtlpSink(port=port) as sink:
+            assert sink.wait_for(60_000, timeout=50)
+            assert pipeline.flush(5_000)
+            _, exporter = account(pipeline, caller, ids(sink.records()))
+    assert ids(sink.records()) == caller.ids
+    assert (exporter.delivered, exporter.lost) == (60_000, 0)
 
 
 # ---------------------------------------------------------------------------------- 8: most requests fail
