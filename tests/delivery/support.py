@@ -63,6 +63,7 @@ class Kit:
     def close(self, seconds: float = 20.0) -> None:
         """What a shutdown does."""
         deadline = self.clock.monotonic() + seconds
+        self.outlet.end_at(deadline)
         self.outlet.finish(deadline)
         self.outlet.wait(deadline)
         self.outlet.give_up()

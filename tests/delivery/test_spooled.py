@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -386,6 +387,29 @@ def test_the_watchdog_does_not_wait_for_the_disk(hanging: Callable[[str], Hangin
     assert kit.ledger.snapshot().dropped == {"exporter_stuck": 5}
     memory.release()
     kit.close(0.1)
+    assert balanced(kit)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_spools_thread_that_has_died_is_replaced(spools: Spools) -> None:
+    """Somebody raises an exception in it from outside: the watchdog sees it, counts it, and it goes on (fault 28)."""
+    memory = InMemoryExporter()
+    kit = spools.kit(memory, mode="always")
+    kit.put(3)
+    assert memory.wait_for(3, 20)
+    (thread,) = [each for each in threading.enumerate() if each.name == "logspan-spool-test"]
+
+    def has_died() -> bool:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
+        kit.outlet.hurry()  # wakes it
+        return not thread.is_alive()
+
+    until(has_died)
+    kit.put(3)
+    kit.outlet.revive()
+    assert memory.wait_for(6, 20)
+    assert kit.ledger.restarts.value() == 1
+    kit.close()
     assert balanced(kit)
 
 

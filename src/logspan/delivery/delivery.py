@@ -41,6 +41,8 @@ class Delivery:
 
     def close(self, deadline: float) -> None:
         """Deliver what is there until `deadline`; count as `shutdown_timeout` what is left then."""
+        for outlet in self.outlets:
+            outlet.end_at(deadline)
         self.worker.sweep(deadline - self.clock.monotonic())
         self.batch.shutdown()
         self.worker.sweep(deadline - self.clock.monotonic())  # what a late caller has put in between

@@ -102,10 +102,14 @@ class Outlet:
         """Wait until all up to a position is settled; False when `deadline` (monotonic seconds) came first."""
         return self._queue.wait_settled(position, deadline)
 
+    def end_at(self, deadline: float) -> None:
+        """The end comes at `deadline` (monotonic seconds); more may be put until then. No waiting."""
+        self._queue.end_at(deadline)
+
     def finish(self, deadline: float) -> None:
         """Nothing more will be put: send what is there, until `deadline` (monotonic seconds), and end. No waiting."""
         self._deadline = deadline
-        self._queue.finish(deadline)
+        self._queue.finish()
         self._ring()
 
     def wait(self, deadline: float) -> bool:

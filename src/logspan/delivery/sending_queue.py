@@ -154,9 +154,11 @@ class SendingQueue:
         del batch
         return False
 
-    def finish(self, deadline: float) -> None:
+    def end_at(self, deadline: float) -> None:
+        """The end comes then: there is nothing to prepare here."""
+
+    def finish(self) -> None:
         """Nothing more will be put: whoever waits for room waits no longer."""
-        del deadline
         self.closed = True
 
     def give_up(self) -> None:

@@ -180,11 +180,14 @@ class SpooledQueue:
 
     # ------------------------------------------------------------------------------ the end
 
-    def finish(self, deadline: float) -> None:
-        """Nothing more will be put; what is not sent until `deadline` (monotonic seconds) stays on disk."""
-        self._memory.finish(deadline)
+    def end_at(self, deadline: float) -> None:
+        """The end comes at `deadline` (monotonic seconds): what may not be sent by then goes to disk in time."""
         self._deadline = deadline
         self._spooler.wake()
+
+    def finish(self) -> None:
+        """Nothing more will be put."""
+        self._memory.finish()
 
     def give_up(self) -> None:
         """Begin to store what is not settled. Does not wait."""
