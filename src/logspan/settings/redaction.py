@@ -143,7 +143,7 @@ class RedactionSettings(Section):
         "of the attributes as well.",
     )
     timeout: float = Field(
-        default=1.0,
+        default=2.0,
         gt=0,
         allow_inf_nan=False,
         description="How long the rules may take for one value, in seconds; then the value is replaced as a whole.",

@@ -42,7 +42,7 @@ class RedactorConfig:
     hash_function: str | None = None
     hash_key: bytes = b""
     summary: str = "silent"
-    timeout: float = 1.0
+    timeout: float = 2.0
     max_length: int = field(default_factory=_max_length)
     tokenize: Tokenize | None = None
 
@@ -50,6 +50,8 @@ class RedactorConfig:
 def config_of(settings: RedactionSettings) -> RedactorConfig:
     """The configuration that a `redaction` section describes. Raises `SettingsError`, with the nearest right name."""
     known = {**RULES, **{name: _own_rule(name, rule) for name, rule in settings.rules.items()}}
+    for name in settings.actions:
+        _named(name, known)
     names = [*_members(settings.set, settings, ()), *settings.rules]
     action: Action = "remove" if settings.hash_function is None else "hash"
     blocked = [Rule("blocked-key", "key", action=action)]

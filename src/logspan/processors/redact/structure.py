@@ -58,7 +58,7 @@ _SCHEMES = re.compile(
     r"(?i)(?:bearer|basic|token|digest|negotiate|ntlm|apikey|api-key|bot|key|hmac|hawk|oauth|aws4-hmac-sha256|splunk|sso-key|ghbasic|genie-?key|klaviyo-api-key|discogs|zoho-oauthtoken)\b[ \t:=]{0,4}"
 )
 _COOKIE = re.compile(
-    r"[;,]?[ \t]{0,4}(?P<name>[^\s;,=\"'<>{}\[\]()]{1,256})(?:=(?P<value>[^\s;,\"'<>\\]{0,8192}))?(?=[;,\s\"'\\]|$)"
+    r"(?P<joint>;?[ \t]{0,4})(?P<name>[^\s;,=\"'<>{}\[\]()]{1,256})(?:=(?P<value>[^\s;,\"'<>\\]{0,8192}))?(?=[;,\s\"'\\]|$)"
 )
 _COOKIE_ATTRIBUTES = frozenset(
     {"path", "domain", "expires", "max-age", "samesite", "secure", "httponly", "priority", "partitioned", "version"}
@@ -110,6 +110,8 @@ def _cookies(text: str, start: int) -> Iterator[Span]:
     opening = _OPEN_QUOTE.match(text, start)
     position = start if opening is None else opening.end()
     while (match := _COOKIE.match(text, position)) is not None:
+        if ";" not in match["joint"] and position > start + 4:
+            return  # the next of them has a `;` in front
         position = match.end()
         if (
             match["name"].lower() not in _COOKIE_ATTRIBUTES

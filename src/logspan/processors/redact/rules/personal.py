@@ -38,6 +38,7 @@ PERSONAL_RULES: tuple[Rule, ...] = (
         "email",
         "pattern",
         action="hash",
+        keep="domain",
         pattern=r"([A-Za-z0-9_][A-Za-z0-9._+-]{0,63}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,6}\.[A-Za-z]{2,24})",
         hint=r"[A-Za-z0-9]@[A-Za-z0-9.-]+\.[A-Za-z]{2}",
         validator="email",
@@ -46,7 +47,10 @@ PERSONAL_RULES: tuple[Rule, ...] = (
         "phone",
         "pattern",
         action="hash",
-        pattern=r"((?:\+|\b00)[1-9](?:[ ().\x2f\x{2010}-\x{2015}-]{0,3}[0-9]){6,14}"
+        keep="last4",
+        pattern=r"((?:\+|\b00)[1-9](?:[ ().\x2f"
+        "\u2010-\u2015"
+        r"-]{0,3}[0-9]){6,14}"
         r"|\(?\b[2-9][0-9]{2}\)?[ .-]{1,2}[2-9][0-9]{2}[ .-][0-9]{4}\b)",
         hint=r"\+[1-9][0-9 ().-]|\b00[1-9][0-9 ]|[0-9]{3}\)?[ .-]{1,2}[0-9]{3}[ .-][0-9]{4}",
         validator="phone",
