@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
 from logspan.processors.redact import Finding, Redactor
 from logspan.settings import RedactionSettings
@@ -196,3 +197,30 @@ def test_hits_are_counted_by_rule() -> None:
     redactor.attributes({"password": "x", "text": TOKEN, "other": "fine"})
     assert redactor.hits == {"jwt": 1, "password": 1}
     assert set(redactor.hits) < set(redactor.rules)
+
+
+class Login(BaseModel):
+    """What a form sends."""
+
+    name: str
+    password: list[str]
+
+
+def test_what_pydantic_says_of_a_wrong_password_does_not_say_it() -> None:
+    """An error of a validation quotes its input: in `errors()`, in their repr and JSON, and in the exception's text."""
+    redactor = Redactor()
+    with pytest.raises(ValidationError) as caught:
+        Login.model_validate({"name": 7, "password": "s3cr3tPassw0rd"})
+    errors: Any = caught.value.errors()
+    shown = [redactor.text(text) for text in (repr(errors), json.dumps(errors), str(caught.value))]
+    shown.append(repr(redactor.attributes({"errors": errors})))
+    for text in shown:
+        assert "s3cr3tPassw0rd" not in text
+        assert "Input should be a valid list" in text
+        assert "7" in text
+
+
+def test_base64_behind_an_equals_sign_is_looked_into() -> None:
+    """`payload=eyJ...` is the usual way to log it."""
+    encoded = base64.b64encode(b'{"password": "s3cr3tPassw0rd"}').decode()
+    assert encoded not in Redactor().text(f"got payload={encoded} at once")

@@ -7,7 +7,7 @@ import binascii
 import re
 from collections.abc import Iterator
 
-_CANDIDATE = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{24,65536}={0,2}")
+_CANDIDATE = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{24,65536}={0,2}")
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{2}){12,}")
 
 

@@ -39,6 +39,13 @@ _SIBLING = re.compile(
     rf"(?:{_Q})?(?:value|val|v|content|data)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}",
     re.IGNORECASE,
 )
+_INVALID = re.compile(  # an error of pydantic's, as FastAPI's `exc.errors()` has them
+    rf"(?<![A-Za-z0-9])loc(?:{_Q})\s{{0,4}}:\s{{0,4}}[(\[](?:[^()\[\]]{{0,200}}[\s,])?(?:{_Q})(?P<key>[^\"'`\\\n]{{1,100}})(?:{_Q})"
+    rf"(?:,\s{{0,4}}\d{{0,9}}){{0,4}}\s{{0,4}}[)\]][^\n]{{0,400}}?(?:{_Q})input(?:{_Q})\s{{0,4}}:\s{{0,4}}"
+)
+_INVALID_TEXT = re.compile(  # the same as the exception's text
+    r"(?:^|\n)(?P<key>[\w.]{1,100})\n {2}[^\n]{0,400}?\[type=\w{1,60}, input_value="
+)
 _REVERSED = re.compile(
     rf"(?<![A-Za-z0-9])(?:value|val|content|data)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}(?P<q>{_Q})(?P<value>[^\"'`\\\n]{{1,512}})(?P=q)"
     rf"[\s,;]{{1,8}}(?:{_Q})?(?:name|key|field|header|param|parameter|variable|property|k|id)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}(?:{_Q})"
@@ -140,8 +147,8 @@ _LAST_WORDS = re.compile(r"(?:[A-Za-z_][\w.-]{0,60}[ \t]){0,2}[A-Za-z_\x80-\U001
 
 
 def siblings(text: str, judge: Judge) -> Iterator[Span]:
-    """`name=..., value=...`, `["name", "value"]`, `<name>value</name>`, parts of multipart forms."""
-    for expression in (_PAIR, _SIBLING, _SERIALIZED):
+    """`name=..., value=...`, `["name", "value"]`, `<name>value</name>`, parts of multipart forms, errors of pydantic."""
+    for expression in (_PAIR, _SIBLING, _SERIALIZED, _INVALID, _INVALID_TEXT):
         for match in expression.finditer(text):
             found = judge(match["key"])
             span = value_at(text, match.end(), found, "=", quoted=True) if found else None

@@ -21,9 +21,9 @@ _MAX_DEPTH = 40
 _PLAIN = frozenset({float, bool, type(None)})
 _LEAST_NUMBER = 10**8
 _NAMES = frozenset(
-    {"name", "key", "field", "header", "param", "parameter", "variable", "property", "attribute", "k", "id"}
+    {"name", "loc", "key", "field", "header", "param", "parameter", "variable", "property", "attribute", "k", "id"}
 )
-_VALUES = frozenset({"value", "val", "v", "content", "data"})
+_VALUES = frozenset({"value", "val", "v", "content", "data", "input"})
 _TEMPLATES = frozenset({"msg", "message", "template", "format", "query", "statement", "sql", "event", "body"})
 _ARGUMENTS = frozenset({"args", "params", "parameters", "arguments", "bindings", "values"})
 _HOLE = re.compile(r"(?P<key>[\w.$-]{1,64})[\"'`\\]{0,4}\s{0,4}(?:=|:|=>|\bis|\bto)?\s{0,4}[\"'(]{0,2}$")
@@ -229,12 +229,16 @@ class Walk:
         return known if is_option or self._look(value).rule is None else None
 
     def _sibling(self, mapping: Mapping[str, AnyValue]) -> Key | None:
-        """`{"name": "password", "value": "hunter2"}`: what the name says of the value."""
+        """`{"name": "password", "value": "hunter2"}`: what the name says of the value.
+
+        An error of pydantic's says the same with `loc` and `input`.
+        """
         if not any(key.lower() in _VALUES for key in mapping):
             return None
         for key, value in mapping.items():
-            if isinstance(value, str) and len(value) <= 100 and key.lower() in _NAMES:
-                return self._look(value)
+            named = _last_text(value) if key == "loc" and isinstance(value, list) else value
+            if isinstance(named, str) and len(named) <= 100 and key.lower() in _NAMES:
+                return self._look(named)
         return None
 
     def _holes(self, mapping: Mapping[str, AnyValue]) -> dict[str, list[Key | None]]:
@@ -283,3 +287,7 @@ def _last(key: str) -> str:
 
 def _text(value: AnyValue) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _last_text(parts: list[AnyValue]) -> str:
+    return next((part for part in reversed(parts) if isinstance(part, str)), "")
