@@ -161,7 +161,7 @@ def _detector_names() -> tuple[str, ...]:
 def _create_detector(name: str, settings: Settings) -> NamedDetector:
     build = DETECTORS.get(name)
     if build is not None:
-        return NamedDetector(name, build(settings), local=True)
+        return NamedDetector(name, build(settings), local=name not in _ASKS)
     point = DETECTOR.find(name)
     if point is None:
         raise DETECTOR.unknown(name, _detector_names(), settings)
@@ -250,6 +250,9 @@ def _revealed(headers: Mapping[str, SecretStr]) -> dict[str, str]:
 
 _ALWAYS = frozenset({"otel", "service_instance"})
 """What these find is in every resource of ours: `OTEL_RESOURCE_ATTRIBUTES`, `service.instance.id`."""
+
+_ASKS = frozenset({"process"})
+"""Of ours, those that may ask a server all the same: the name of the process's owner is looked up, in LDAP say."""
 
 DETECTORS: Mapping[str, Callable[[Settings], ResourceDetector]] = MappingProxyType(
     {

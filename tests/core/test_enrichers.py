@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from logspan import (
     EnrichContext,
     Enricher,
+    InstrumentationError,
     RecordView,
     Settings,
     SettingsError,
@@ -21,6 +22,7 @@ from logspan import (
     build_pipeline,
     configure_logging,
     enricher,
+    instrument_app,
 )
 from logspan.pipeline import Pipeline
 from logspan.plugins import create_enricher
@@ -220,3 +222,11 @@ def test_a_forked_child_has_them_all() -> None:
         p.shutdown(5)
         """
     )
+
+
+def test_they_do_not_go_with_a_pipeline_that_is_made_already() -> None:
+    """R10.3: what would be of no effect is refused."""
+    pipeline = build_pipeline(Settings(), exporters={})
+    with pytest.raises(InstrumentationError, match="enrichers go to the build_pipeline"):
+        instrument_app(FastAPI(), Settings(**QUIET), pipeline=pipeline, enrichers=[tenant])
+    assert pipeline.shutdown().complete

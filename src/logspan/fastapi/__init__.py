@@ -53,14 +53,14 @@ def instrument_app(
     Call it anywhere: before or after routes are added, inside the lifespan, when requests have been served. A second
     call for the same app returns the same handle. `pipeline` is one made with `build_pipeline`, or that of another app;
     it is shut down when the last of its apps is undone. `exporters` stand in for those that the settings name, and
-    `enrichers` add to each record, see `enricher`: both are of no use beside a `pipeline`, which has its own.
+    `enrichers` add to each record, see `enricher`: neither goes with a `pipeline`, which has its own.
     `user_resolver` tells who makes a request, see the guide.
 
     A request's record has the severity ERROR for a status of 500 and above and for an unhandled exception, whose stack
     trace it carries; INFO for all others, 4xx included: those are mistakes of the client.
 
-    Raises `InstrumentationError` for what is not an app, or when the spans that are asked for are not to be had, and
-    `SettingsError` for settings that are wrong.
+    Raises `InstrumentationError` for what is not an app, for enrichers beside a pipeline, or when the spans that are
+    asked for are not to be had, and `SettingsError` for settings that are wrong.
     """
     from logspan.settings import Settings
 
@@ -73,6 +73,8 @@ def instrument_app(
         return disabled(settings)
     identification = Identification.of(settings, user_resolver)
     spans = choose(app, settings.tracing.instrumentation)
+    if pipeline is not None and enrichers:
+        raise InstrumentationError("enrichers go to the build_pipeline that made the pipeline; it has its own")
     if pipeline is None:
         from logspan.assemble import build_pipeline
 

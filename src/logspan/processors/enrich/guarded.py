@@ -137,7 +137,7 @@ class OwnEnrichers:
 
 def _add(record: Record, found: object) -> None:
     """Add what was found, cleaned like the attributes of a log call; what the record has already is kept."""
-    if not isinstance(found, Mapping):
+    if type(found) is not dict and not isinstance(found, Mapping):  # the second look costs a third of a microsecond
         close = getattr(found, "close", None)  # of a coroutine, which would complain that nobody has awaited it
         if close is not None:
             close()
