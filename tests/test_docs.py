@@ -116,6 +116,29 @@ def test_the_dependencies_of_the_guide(tmp_path: Path) -> None:
     assert run.stdout.splitlines()[-1] == "over"
 
 
+def test_the_routes_of_the_guide(tmp_path: Path) -> None:
+    """R2.2, R6.1: which requests have a record, and what single routes put on it."""
+    program = """
+        from fastapi.testclient import TestClient
+        import routes
+
+        with TestClient(routes.app) as client:
+            client.get("/ping")
+            event, headers = {"event": "paid", "token": "hunter2"}, {"x-signature-version": "2"}
+            client.post("/webhooks/bank", json=event, headers=headers)
+            client.get("/internal/state")
+            client.post("/internal/reload")
+        """
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)]
+    environ = environment(PYTHONPATH=str(EXAMPLES))
+    run = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True, timeout=30)
+    requests: list[Any] = [line["attributes"] for line in lines(run.stdout) if line["logger"] == "logspan.request"]
+    assert [attributes["http.route"] for attributes in requests] == ["/webhooks/{sender}", "/internal/reload"]
+    assert requests[0]["http.request.header.x-signature-version"] == ["2"]
+    assert requests[0]["http.request.body.content"]["event"] == "paid"
+    assert "hunter2" not in run.stdout
+
+
 def test_the_program_of_its_guide(tmp_path: Path) -> None:
     """R9.1: a program with no web app logs, binds and drains, and ends as it would without."""
     command = [sys.executable, str(EXAMPLES / "program.py")]
