@@ -34,7 +34,7 @@ class Case:
     @property
     def input(self) -> str | dict[str, Any]:
         """What is redacted: a text, or attributes."""
-        return self.text if self.attributes is None else self.attributes  # type: ignore[return-value]
+        return self.attributes if self.attributes is not None else self.text or ""
 
     @property
     def held_out(self) -> bool:

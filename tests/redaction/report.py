@@ -60,7 +60,7 @@ def redactor(name: str) -> Redactor:
 def redact(case: Case) -> object:
     """The output for a case."""
     tool = redactor(case.set)
-    return tool.text(case.text or "") if case.attributes is None else tool.attributes(case.attributes)
+    return tool.text(case.input) if isinstance(case.input, str) else tool.attributes(case.input)
 
 
 def judge(case: Case) -> Outcome:
