@@ -159,7 +159,11 @@ def test_the_same_on_a_connection_that_has_served_requests(http: str) -> None:
                 response.read()
                 status = response.status
         connection.close()
-        assert [record.body for record in seen.records() if record.scope == "uvicorn.access" and "503" in record.body]
+        lines = [record for record in seen.records() if record.scope == "uvicorn.access" and "503" in record.body]
+        assert lines
+        for line in lines:
+            assert {"size", "http.request.id", "logspan.background"}.isdisjoint(line.attributes)
+            assert int(line.trace_id, 16) == 0
 
 
 def test_where_contrib_stands_outside_of_us_its_span_stays_current() -> None:

@@ -15,7 +15,7 @@ from logspan.fastapi.identification import Identification, UserResolver
 from logspan.fastapi.layers import Edge, RequestLayer, RouteLayer
 from logspan.fastapi.options import Options, RequestConfig, header_names
 from logspan.fastapi.request import CURRENT
-from logspan.fastapi.servers import claims_native_exception, repeats_request
+from logspan.fastapi.servers import claims_native_exception, repeats_request, strays
 from logspan.fastapi.spans import Contrib, choose
 from logspan.fastapi.stack import Stack
 from logspan.install import Handle, disabled, install, process_signals, process_sources
@@ -153,7 +153,7 @@ def _watch(app: Any, edge: Edge, handle: Handle) -> None:
 
 def _drop_repetitions(handle: Handle) -> None:
     """Have one record of each request and of each exception, whoever else would make one."""
-    handle.add_undo(process_sources().add_request_source(repeats_request))
+    handle.add_undo(process_sources().add_request_source(repeats_request, strays))
     provider = get_logger_provider()
     if isinstance(provider, DelegatingLoggerProvider):
         handle.add_undo(provider.add_claim(claims_native_exception))

@@ -32,6 +32,19 @@ def repeats_request(line: logging.LogRecord) -> bool:
     return error is not None and id(error) == request.error_id
 
 
+def strays(line: logging.LogRecord) -> bool:
+    """Whether a line of uvicorn is about another request than the one whose context it is made in.
+
+    On a connection that is kept, uvicorn goes on in the context of an earlier request, also where it answers by itself
+    (over `limit_concurrency`) or refuses what is no HTTP. That request is over, and had its answer.
+    """
+    request = CURRENT.get()
+    if request is None or request.live or request.websocket or not request.complete:
+        return False
+    error = line.exc_info[1] if line.exc_info else None
+    return error is None or id(error) != request.error_id
+
+
 def claims_native_exception(scope: str, event: str | None, exception: BaseException | None) -> bool:
     """Whether FastAPI is about to make a record of an exception that the request's record will have; notes it there."""
     if scope != "fastapi" or event not in _NATIVE_EVENTS:

@@ -90,18 +90,19 @@ class ProcessSources:
         self._lock = threading.RLock()
         self._wishes: dict[object, Wishes] = {}
         self._installed: dict[str, Source] = {}
-        self._requests: tuple[tuple[Duplicate], ...] = ()
+        self._requests: tuple[tuple[Duplicate, Duplicate], ...] = ()
 
-    def add_request_source(self, repeats: Duplicate) -> Callable[[], None]:
+    def add_request_source(self, repeats: Duplicate, strays: Duplicate) -> Callable[[], None]:
         """Have `repeats` asked which of uvicorn's lines say again what another source says of a request.
 
-        What is returned undoes it.
+        `strays` is asked which are made in the context of a request that they have nothing to do with. What is
+        returned undoes it.
         """
-        entry = (repeats,)
+        entry = (repeats, strays)
         self._requests = (*self._requests, entry)
         return lambda: self._remove_request_source(entry)
 
-    def _remove_request_source(self, entry: tuple[Duplicate]) -> None:
+    def _remove_request_source(self, entry: tuple[Duplicate, Duplicate]) -> None:
         self._requests = tuple(other for other in self._requests if other is not entry)
 
     @property
@@ -166,7 +167,11 @@ class ProcessSources:
     def _make_logging(self) -> Source:
         from logspan.sources.stdlib import Adoption, LogspanHandler
 
-        return Adoption(LogspanHandler(ROUTING, code_location=self._code_location, duplicate=self._is_duplicate))
+        return Adoption(
+            LogspanHandler(
+                ROUTING, code_location=self._code_location, duplicate=self._is_duplicate, stray=self._is_stray
+            )
+        )
 
     def _make_structlog(self) -> Source:
         from logspan.sources.structlog import StructlogSource
@@ -201,7 +206,7 @@ class ProcessSources:
     def _is_duplicate(self, record: logging.LogRecord) -> bool:
         """Whether another source records this: warnings, requests, and what loguru passes on to `logging`."""
         if record.name.startswith("uvicorn."):
-            return any(repeats(record) for (repeats,) in self._requests)
+            return any(repeats(record) for repeats, _ in self._requests)
         if record.name == "py.warnings":
             return "warnings" in self._installed and self._shows_warning(record)
         if "loguru" not in self._installed:
@@ -209,6 +214,10 @@ class ProcessSources:
         from logspan.sources.loguru import is_passed_on
 
         return is_passed_on(record)
+
+    def _is_stray(self, record: logging.LogRecord) -> bool:
+        """Whether a server made it in the context of a request that has nothing to do with it."""
+        return record.name.startswith("uvicorn.") and any(strays(record) for _, strays in self._requests)
 
     def _shows_warning(self, record: logging.LogRecord) -> bool:
         from logspan.sources.warnings import WarningsSource

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextvars import Context
 from itertools import islice
 from typing import Any
 
@@ -51,8 +52,8 @@ class LogspanHandler(logging.Handler):
     """Makes an OTel record of each `logging` record and emits it through `provider`. Never raises, never prints.
 
     `duplicate` is asked about the few records that may have come through another source as well (`py.warnings`, those
-    that a loguru sink passes on, and uvicorn's lines about requests). `close()` stops nothing: `dictConfig` and
-    `logging.shutdown` call it.
+    that a loguru sink passes on, and uvicorn's lines about requests), `stray` about the same, whether they have nothing
+    to do with the context that they are made in. `close()` stops nothing: `dictConfig` and `logging.shutdown` call it.
     """
 
     def __init__(
@@ -61,10 +62,12 @@ class LogspanHandler(logging.Handler):
         *,
         code_location: bool = True,
         duplicate: Callable[[logging.LogRecord], bool] = _never,
+        stray: Callable[[logging.LogRecord], bool] = _never,
     ) -> None:
         super().__init__(logging.NOTSET)
         self.code_location = code_location
         self.duplicate = duplicate
+        self.stray = stray
         self._provider = provider
         self._count_self_log: Callable[[], object] = getattr(provider, "count_self_log", _nothing)
         self._notices = Notices()
@@ -93,6 +96,9 @@ class LogspanHandler(logging.Handler):
                 kind = self._kind(record.name)
             if kind == _TELEMETRY_NAME and not is_instrumentation_enabled():
                 self._suppress(record)
+                return
+            if kind >= _MAY_BE_DUPLICATE and self.stray(record):
+                Context().run(self.emit, record)  # nothing of where it was made belongs on it
                 return
             captured = self._translate(record, getattr(logger, "instrumentation_scope", None), kind)
             if captured is not None:
