@@ -259,6 +259,7 @@ class Pipeline:
             lost=snapshot.lost,
             restarts=snapshot.worker_restarts,
             switched_off=self._enrichers.switched_off,
+            limited=() if self.redactor is None else self.redactor.limited,
         )
 
     def reset_after_fork(self) -> None:
@@ -267,6 +268,8 @@ class Pipeline:
             return
         self._shutdown_lock = threading.RLock()
         self.ledger.reset()
+        if self.redactor is not None:
+            self.redactor.reset_after_fork()
         self.resource = self._root.resource = self._resource_of_child(self.resource)
         self.logger_provider.begin()
         self._enrichers.reset_after_fork()

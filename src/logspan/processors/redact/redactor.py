@@ -83,11 +83,16 @@ class Redactor:
         return self._failures.values()
 
     @property
+    def limited(self) -> tuple[str, ...]:
+        """What this redactor cannot do for want of a package."""
+        if is_linear():
+            return ()
+        return (f"redaction: google-re2 is not installed, so values are cut at {self._config.max_length} characters",)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What an operator should know of this redactor: slower expressions, a key that ends with the process."""
-        notes = []
-        if not is_linear():
-            notes.append("google-re2 is not installed: expressions run on re, over the first characters of a value")
+        notes = list(self.limited)
         if self._actions.has_own_key and any(rule.action == "hash" for rule in self._config.rules.values()):
             notes.append("redaction.hash_key is not set: hashes are comparable within this process only")
         return tuple(notes)
