@@ -102,7 +102,10 @@ def _percent(found: str, start: int) -> list[tuple[str, int, int]]:
     data = bytes.fromhex(found.replace("%", ""))
     if data.isascii():
         return [(chr(byte), start + 3 * place, start + 3 * place + 3) for place, byte in enumerate(data)]
-    text = data.decode("utf-8", "replace")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:  # no encoding, but a variable of Windows, a share of something
+        return [(found, start, start + len(found))]
     return [("".join(map(_folded, text)), start, start + len(found))]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _PLACEHOLDER = re.compile(
-    r"(?:\*{2,}|x{3,}|X{3,}|\.{2,}|-{2,}|_{2,}|#{2,}|•+|%\(?\w*\)?[sdr]|\$?\{+[^{}:=\n]*\}+|\$[A-Za-z_]\w*|<[^<>\n]*>|\[[^\[\]\n]{0,60}\]"
+    r"(?:%\w{1,60}%|(?:ref\+[a-z]+|file|vault|env|ssm|op|awskms|gcpkms|keyvault|secretref|secret|azurekms)://?[^\s]*|file:/[^\s]*|(?:bearer|basic|token) \{[^{}\n]*\}|\*{2,}|x{3,}|X{3,}|\.{2,}|-{2,}|_{2,}|#{2,}|•+|%\(?\w*\)?[sdr]|\$?\{+[^{}:=\n]*\}+|\$[A-Za-z_]\w*|<[A-Za-z][A-Za-z _./:-]*>|<redacted[^<>\n]*>|\[[^\[\]\n]{0,60}\]"
     r"|\(?(?:null|none|nil|undefined|true|false|yes|no|empty|unset|not set|redacted|masked|hidden|filtered|removed"
     r"|n/a|na|omitted|scrubbed|secret|sensitive|string|str|int|bool|bytes|object|optional|protected|encrypted)\)?"
     r"|\?|:\w{1,30}|\[?redacted\b.{0,60})",
@@ -68,12 +68,12 @@ def is_code(value: str) -> bool:
 
 def is_unlike_words(value: str) -> bool:
     """Whether it stands behind a word like "password" and can be nothing but a secret: letters and digits in one run."""
-    return (
-        len(value) >= 8
-        and any(map(str.isdigit, value))
-        and any(map(str.isalpha, value))
-        and not any(sign in "-_./:=," for sign in value)
+    if len(value) < 8 or any(sign in "-_./:=,(" for sign in value) or not any(map(str.isalpha, value)):
+        return False
+    mixed = (
+        any(map(str.islower, value)) and any(map(str.isupper, value)) and any(sign in "!#$%^&*?@+~" for sign in value)
     )
+    return mixed or any(map(str.isdigit, value))
 
 
 def is_no_name(value: str) -> bool:

@@ -22,7 +22,7 @@ def document(text: str, start: int, end: int) -> Place | None:
     value = text[start:end]
     digits = sum(map(str.isdigit, value))
     if (
-        digits < 4
+        digits < (7 if value.isdigit() else 4)
         or digits < len(value) // 3
         or not alone(text, start, end)
         or re.fullmatch(r"(?:19|20)\d\d-\d\d-\d\d.*", value)

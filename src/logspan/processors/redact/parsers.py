@@ -42,9 +42,12 @@ _QUERY = re.compile(r"(?:[?&#;]|(?:amp;))(?P<key>[A-Za-z_][A-Za-z0-9_.$-]{0,60})
 _CURL = re.compile(
     r"(?<![\w-])(?:-u|--user|--proxy-user|-U|-a|--auth)[ =\t]{0,4}[\"']?(?P<user>[^\s:\"']{0,128}):(?P<password>[^\s\"']{1,512})"
 )
+_AUTH = re.compile(
+    r"(?<![A-Za-z])(?:AUTH[ \t\"]{1,4}(?:default[ \t\"]{1,4})?|LOGIN[ \t\"]{1,4}[\w.@-]{1,64}[ \t\"]{1,4}|htpasswd -[a-zA-Z]{0,4}b[a-zA-Z]{0,4} \S{1,256} \S{1,64} |-U ?[\w.\\@-]{1,64}%)(?P<password>[^\s\"']{6,512})"
+)
 _DASH_P = re.compile(
     r"(?i)\b(?:mysql(?:dump|admin|import)?|mariadb(?:-dump)?|mongo(?:sh|dump|restore|export)?|sshpass|docker login|podman login"
-    r"|redis-cli|sqlcmd|plink|pscp|unrar|zip|7z|htpasswd|ldapsearch|smbclient|az login|helm registry login|ftp|isql|bcp)\b"
+    r"|redis-cli|sqlcmd|plink|pscp|unrar|zip|7z|htpasswd|ldapsearch|unzip|smbclient|az login|helm registry login|ftp|isql|bcp)\b"
     r"(?P<rest>[^\n|;]{0,512})"
 )
 _DASH_VALUE = re.compile(
@@ -77,8 +80,11 @@ def bearer(text: str, judge: Judge) -> Iterator[Span]:
     del judge
     for match in _BEARER.finditer(text):
         token = match["token"].rstrip(".:")
-        if looks.is_secretive(token) and not looks.is_prose(token):
+        if looks.is_secretive(token) and not looks.is_prose(token) and not _FIELD.match(token):
             yield match.start("token"), match.start("token") + len(token), "bearer"
+
+
+_FIELD = re.compile(r"(?:realm|error|scope|charset|error_description|resource_metadata)=")
 
 
 def basic(text: str, judge: Judge) -> Iterator[Span]:
@@ -185,6 +191,9 @@ def command(text: str, judge: Judge) -> Iterator[Span]:
     yield from ((start, end, "command-line") for start, end, _ in options(text, judge))
     for match in _CURL.finditer(text):
         if not looks.is_placeholder(match["password"]) and not match["password"].isdigit():
+            yield (*match.span("password"), "command-line")
+    for match in _AUTH.finditer(text):
+        if looks.is_unlike_words(match["password"]):
             yield (*match.span("password"), "command-line")
     for match in _DASH_P.finditer(text):
         for inner in _DASH_VALUE.finditer(text, match.start("rest"), match.end("rest")):

@@ -21,9 +21,9 @@ _KEY = r"[A-Za-z_$@\x80-\U0010ffff][\w.$@\-]{0,99}"
 _ASSIGNED = re.compile(
     rf"(?<![A-Za-z0-9_$])(?P<key>(?:{_KEY}+(?: [\w.$\-]{{1,32}}+){{0,3}}?)|[0-9][A-Za-z0-9_.-]{{1,40}})"
     rf"(?P<close>(?:{_Q})?[\])]?(?:{_Q})?)"
-    r"(?P<sep>[ \t]{0,8}(?:=>|:=|===?|!=|<>|->|=|\u2192|:(?![:/]))[ \t]{0,8}"
+    r"(?P<sep>:[ \t]{0,4}\r?\n[ \t]{1,40}(?![-#]|[\w.-]{1,100}:)|[ \t]{0,8}(?:=>|:=|===?|!=|<>|->|=|\u2192|:(?![:/]))[ \t]{0,8}"
     r"|\s{0,4}:\s{0,40}(?=[\\\"'{\[0-9])"
-    r"|[ \t]{1,4}(?P<prose>(?:(?:is|was|has been|set|changed|reset|updated|got|now) ){0,2}(?:is|was|are|to|of|like|in|equals|as|--?))"
+    r"|[ \t]{1,4}(?P<prose>(?:(?:is|was|has been|set|changed|reset|updated|got|now) ){0,2}(?:is|was|are|to|of|from|like|in|equals|as|--?))"
     r"(?:[ \t]{0,4}[:=])?[ \t]{1,4})",
     re.IGNORECASE,
 )
@@ -46,6 +46,10 @@ _INVALID = re.compile(  # an error of pydantic's, as FastAPI's `exc.errors()` ha
 _INVALID_TEXT = re.compile(  # the same as the exception's text
     r"(?:^|\n)(?P<key>[\w.]{1,100})\n {2}[^\n]{0,400}?\[type=\w{1,60}, input_value="
 )
+_YAML_SIBLING = re.compile(
+    r"(?<![A-Za-z0-9])(?:name|key|k):[ \t]{1,4}[\"']?(?P<key>[A-Za-z_][\w.-]{1,100})[\"']?[ \t]{0,4}\r?\n[ \t]{0,40}(?:value|val|v):[ \t]{1,4}",
+    re.IGNORECASE,
+)
 _REVERSED = re.compile(
     rf"(?<![A-Za-z0-9])(?:value|val|content|data)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}(?P<q>{_Q})(?P<value>[^\"'`\\\n]{{1,512}})(?P=q)"
     rf"[\s,;]{{1,8}}(?:{_Q})?(?:name|key|field|header|param|parameter|variable|property|k|id)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}(?:{_Q})"
@@ -53,7 +57,7 @@ _REVERSED = re.compile(
     re.IGNORECASE,
 )
 _ELEMENT = re.compile(
-    r"<(?P<key>[A-Za-z_][\w.:-]{0,99})(?:\s[^<>]{0,200})?>\s{0,8}(?P<value>[^<]{1,8192}?\s{0,8}(?=</|<!)|[^<\s]{1,8192}$)"
+    r"<(?P<key>[A-Za-z_][\w.-]{0,63}(?::[\w.-]{1,63})?)(?:\s[^<>]{0,200})?>\s{0,8}(?P<value>[^<]{1,8192}?\s{0,8}(?=</|<!)|[^<\s]{1,8192}$)"
 )
 _MULTIPART = re.compile(
     r"name=\\{0,8}\"?(?P<key>[\w.\[\]-]{1,100})\\{0,8}\"?[^\n]{0,200}(?:\r?\n[A-Za-z-]{1,40}:[^\n]{0,200}){0,3}\r?\n\r?\n(?P<value>[^\r\n]{1,8192})"
@@ -67,13 +71,14 @@ _SCHEMES = re.compile(
 _COOKIE = re.compile(
     r"(?P<joint>;?[ \t]{0,4})(?P<name>[^\s;,=\"'<>{}\[\]()]{1,256})(?:=(?P<value>[^\s;,\"'<>\\]{0,8192}))?(?=[;,\s\"'\\]|$)"
 )
+_CHANGED = re.compile(r"[\"']?[ \t]{1,4}to[ \t]{1,4}[\"']?(?P<value>[^\s\"',;]{4,512})")
 _COOKIE_ATTRIBUTES = frozenset(
     {"path", "domain", "expires", "max-age", "samesite", "secure", "httponly", "priority", "partitioned", "version"}
 )
-_LINKING = re.compile(r"(?i) (?:is|was|are|as|to|of|now|field|value|set|=|:)$")
+_LINKING = re.compile(r"(?i) (?:is|was|are|as|to|of|now|field|value|set|=|:|for [\w.@-]{1,64})$")
 _BARE = re.compile(r"[^\s\"'`&;<>\\,|]{1,8192}")
 _BARE_MORE = re.compile(r",(?![\s\"'\\]|$)(?![\w.$-]{1,60}\\{0,8}[\"']?[:=])[^\s\"'`&;<>\\,|]{1,8192}")
-_CALL = re.compile(r"[A-Za-z_][A-Za-z_.]{0,60}\((?=[bBuU]?\\{0,8}[\"'])")
+_CALL = re.compile(r"(?:[a-z_]{1,30}\.){0,3}[A-Z][A-Za-z]{0,60}\((?=[bBuU]?\\{0,8}[\"'])")
 _OPEN_QUOTE = re.compile(r"[bBuUrRfF]{0,2}(?P<slashes>\\{0,64})(?P<quote>\"{3}|'{3}|[\"'`])")
 _MOST = 131_072
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
@@ -96,6 +101,8 @@ def assigned(text: str, judge: Judge) -> Iterator[Span]:
         if span is not None:
             yield (*span, found[0])
             position = max(span[1], position)
+            if (changed := _CHANGED.match(text, position)) is not None and match["prose"] == "from":
+                yield (*changed.span("value"), found[0])
 
 
 def _assigned_value(text: str, match: re.Match[str], found: tuple[str, bool]) -> tuple[int, int] | None:
@@ -105,11 +112,24 @@ def _assigned_value(text: str, match: re.Match[str], found: tuple[str, bool]) ->
     if span is None:
         return None
     value = text[span[0] : span[1]]
+    if _says_nothing(text, match, separator, value):
+        return None
+    if "from" in (match["prose"] or "").lower() and not looks.is_unlike_words(value):
+        return None
     if found[0] == "cookie" and "=" in value:
         return None
     if value.isdigit() and match["key"].lower().rstrip("\"'").endswith(PLURALS):
         return None
     return span
+
+
+def _says_nothing(text: str, match: re.Match[str], separator: str, value: str) -> bool:
+    """`token=token` is an argument of a program, and `arn:...:secret:name` an address."""
+    key = match["key"]
+    same = value.lower() in (key.lower(), key.lower().rpartition("_")[2], key.lower().rpartition(".")[2])
+    return same or (
+        separator == ":" and text[match.start() - 1 : match.start()] == ":" and " " not in key + match["close"]
+    )
 
 
 def _cookies(text: str, start: int) -> Iterator[Span]:
@@ -134,21 +154,29 @@ def spoken(text: str, judge: Judge) -> Iterator[Span]:
         value = match["value"]
         end = _trimmed(text, match.start("value"), match.end("value"))
         value = text[match.start("value") : end]
-        if not (looks.is_unlike_words(value) or (match["quote"] and looks.is_no_name(value))):
+        if not (
+            looks.is_unlike_words(value) or _is_short_password(value) or (match["quote"] and looks.is_no_name(value))
+        ):
             continue
         words = _LAST_WORDS.search(text, max(0, match.start() - 80), match.start())
         found = judge(words[0].strip()) if words else None
+        if _is_short_password(value) and (found is None or found[0] != "password"):
+            continue
         if found and accepts(value, found, strict=True):
             yield match.start("value"), end, found[0]
 
 
-_SPOKEN = re.compile(r"[ \t]{1,4}(?P<quote>\\{0,8}[\"'`])?(?P<value>[^\s\"'`<>{}\[\]\\]{8,512})")
+def _is_short_password(value: str) -> bool:
+    return len(value) < 8 and value.isalnum() and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+
+
+_SPOKEN = re.compile(r"(?:[ \t]{1,4}|[|/])(?P<quote>\\{0,8}[\"'`])?(?P<value>[^\s\"'`<>{}\[\]\\|]{6,512})")
 _LAST_WORDS = re.compile(r"(?:[A-Za-z_][\w.-]{0,60}[ \t]){0,2}[A-Za-z_\x80-\U0010ffff][\w.-]{0,60}$")
 
 
 def siblings(text: str, judge: Judge) -> Iterator[Span]:
     """`name=..., value=...`, `["name", "value"]`, `<name>value</name>`, parts of multipart forms, errors of pydantic."""
-    for expression in (_PAIR, _SIBLING, _SERIALIZED, _INVALID, _INVALID_TEXT):
+    for expression in (_PAIR, _SIBLING, _YAML_SIBLING, _SERIALIZED, _INVALID, _INVALID_TEXT):
         for match in expression.finditer(text):
             found = judge(match["key"])
             span = value_at(text, match.end(), found, "=", quoted=True) if found else None
@@ -183,6 +211,14 @@ def value_at(
         return (opening.end(), end) if accepts(value, found, strict=False) else None
     if text[start : start + 1] in ("{", "["):
         return _container(text, start, found)
+    if separator.lower() == "in" and text[start : start + 1] == "(":
+        return _literals(text, start)
+    if text[start : start + 1] in ("<", "(") and looks.is_no_name(
+        text[start + 1 : start + 64].split(">", maxsplit=1)[0].split(")", maxsplit=1)[0]
+    ):
+        start += 1
+    if text[start : start + 1] == "$" and _HOLE.match(text, start):
+        return None
     call = _CALL.match(text, start)
     if call is not None:
         return value_at(text, call.end(), found, "=", quoted=True)
@@ -245,11 +281,16 @@ def accepts(value: str, found: tuple[str, bool], *, strict: bool) -> bool:
         return False
     if looks.is_sentence(value):
         return False
-    if rule == "password" and value.startswith("/") and value.count("/") > 1 and " " not in value:
-        return False  # PWD, the working directory
+    if rule == "password" and _PATH.fullmatch(value):
+        return False  # PWD, the working directory; a file that holds the password
+    if rule in ("token", "api-key", "csrf", "session") and value.isdigit() and len(value) < 5:
+        return False
     if weak or strict:
         return looks.is_secretive(value) and not (weak and value.isdigit() and len(value) < 6)
     return True
+
+
+_PATH = re.compile(r"(?:~?/|[A-Z]:\\)[\w.\-/\\]*")
 
 
 def _closing(text: str, start: int, slashes: int, quote: str) -> int:
@@ -270,8 +311,14 @@ def _end_of_cut(text: str, start: int) -> int:
     return len(text) if line < 0 else line
 
 
-_HOLE = re.compile(r"\{{1,2}[ \w.|-]{0,60}\}{1,2}|\[(?:REDACTED|[ A-Za-z_*.-]{0,60}\])")
+_HOLE = re.compile(r"\$\{{1,2}[^{}\n]{0,100}\}{1,2}|\{{1,2}[ \w.|-]{0,60}\}{1,2}|\[(?:REDACTED|[ A-Za-z_*.-]{0,60}\])")
 _K8S_SECRET = re.compile(r"\{\s{0,8}\\{0,8}[\"']?(?:secretName|name|optional|defaultMode|items|key)\b")
+
+
+def _literals(text: str, start: int) -> tuple[int, int] | None:
+    """The list behind SQL's IN, as a whole."""
+    end = text.find(")", start, start + 4096)
+    return (start + 1, end) if end > start + 1 and text[start + 1] in "'\"\\" else None
 
 
 def _container(text: str, start: int, found: tuple[str, bool]) -> tuple[int, int] | None:

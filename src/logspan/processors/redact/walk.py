@@ -21,9 +21,17 @@ _MAX_DEPTH = 40
 _PLAIN = frozenset({float, bool, type(None)})
 _LEAST_NUMBER = 10**8
 _NAMES = frozenset(
-    {"name", "loc", "key", "field", "header", "param", "parameter", "variable", "property", "attribute", "k", "id"}
+    {
+        *("name", "key", "field", "header", "param", "parameter", "variable", "property", "attribute", "column", "k"),
+        *("id", "loc"),
+    }
 )
-_VALUES = frozenset({"value", "val", "v", "content", "data", "input"})
+_VALUES = frozenset(
+    {
+        *("value", "val", "v", "content", "data", "old", "new", "before", "after", "old_value", "new_value"),
+        *("oldvalue", "newvalue", "input"),
+    }
+)
 _TEMPLATES = frozenset({"msg", "message", "template", "format", "query", "statement", "sql", "event", "body"})
 _ARGUMENTS = frozenset({"args", "params", "parameters", "arguments", "bindings", "values"})
 _HOLE = re.compile(r"(?P<key>[\w.$-]{1,64})[\"'`\\]{0,4}\s{0,4}(?:=|:|=>|\bis|\bto)?\s{0,4}[\"'(]{0,2}$")
@@ -72,8 +80,8 @@ class Walk:
         holes = self._holes(mapping) if len(mapping) > 1 else {}
         for key, value in mapping.items():
             known = self._look(key)
-            if known.rule is None and context:
-                known = self._look_below(context, known)
+            if known.rule is None and context and _NAME.fullmatch(key):
+                known = self._look_below(context, key, known)
             inner = f"{path}.{key}" if path else key
             if not self._explains:
                 inner = ""
@@ -88,9 +96,9 @@ class Walk:
                 redacted[name] = self._under(known, value, inner, f"{context}.{key}" if context else key, depth)
         return redacted
 
-    def _look_below(self, context: str, known: Key) -> Key:
+    def _look_below(self, context: str, key: str, known: Key) -> Key:
         """`{"session": {"id": ...}}` is what `session.id` is."""
-        both = self._look(f"{context.rpartition('.')[2]}.{known.name}")
+        both = self._look(f"{context.rpartition('.')[2]}.{key}")
         return known._replace(rule=both.rule, weak=both.weak, about=both.about) if both.rule or both.about else known
 
     def _under(self, key: Key, value: AnyValue, path: str, context: str, depth: int) -> AnyValue:
@@ -277,7 +285,7 @@ class Walk:
 def _is_harmless(value: dict[str, AnyValue] | list[AnyValue]) -> bool:
     """What a form says of a field, or a reference to a secret of Kubernetes."""
     if isinstance(value, dict):
-        return all(key in _REFERENCE for key in value)
+        return all(key in _REFERENCE for key in value) or all(isinstance(item, int | float) for item in value.values())
     return all(isinstance(item, str) and looks.is_sentence(item) for item in value)
 
 

@@ -8,7 +8,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
     Rule(
         "jwt",
         "pattern",
-        pattern=r"(?:^|[^A-Za-z0-9+_])(ey[IJ][A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{2,}(?:\.[A-Za-z0-9_-]*){0,3})",
+        pattern=r"(?:^|[^A-Za-z0-9+_])(ey[IJ][A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]{2,}|\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+)(?:\.[A-Za-z0-9_-]*){0,3})",
         hint=r"ey[IJ][A-Za-z0-9_-]{8}",
     ),
     Rule("bearer", "parser", parser="bearer", hint=r"(?i)bearer"),
@@ -45,7 +45,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         "command-line",
         "parser",
         parser="command",
-        hint=r"(?i)\bcurl\b|\bwget\b|--?[a-z-]*(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bhttps? -|\bxhs? -",
+        hint=r"(?i)\bcurl\b|\s-[apwku]\b|\bAUTH\s|\bLOGIN\s|\bwget\b|--?[a-z-]*(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bhttps? -|\bxhs? -",
     ),
     Rule("sql", "parser", parser="sql", hint=r"(?i)insert\s+into|set\s+password|identified\s+by|\bpassword\s*\(?\s*'"),
     Rule(
@@ -61,6 +61,24 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         pattern=r"(?:^|[^A-Za-z0-9+/])([A-Za-z0-9+/]{86}==)",
         validator="random",
         near=("account key", "accountkey", "azure", "storage", "cosmos", "service bus", "shared key", "key"),
+    ),
+    Rule(
+        "base64-key",
+        "pattern",
+        pattern=r"(?:^|[^A-Za-z0-9+/=_-])([A-Za-z0-9+/_-]{43}=|[A-Za-z0-9+/_-]{22}==)(?:[^A-Za-z0-9+/=]|$)",
+        validator="random",
+        near=(
+            "with key",
+            "key is",
+            "unseal key",
+            "encryption key",
+            "aes key",
+            "hmac key",
+            "symmetric key",
+            "fernet",
+            "key material",
+            "secret",
+        ),
     ),
     Rule(
         "hook-path",
@@ -138,6 +156,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         r"|codice di (?:verifica|sicurezza)|verificatiecode|kod weryfikacyjny|(?:код подтверждения))|验证码|驗證碼|認証コード|인증번호|確認コード)"
         r"(?: (?:code|token|number|no|pin))?[^A-Za-z0-9\n]{0,4}(?:(?:is|was|lautet|est|es|ist|code|of|为|是)[^A-Za-z0-9\n]{1,4})?([0-9]{3}[ -]?[0-9]{3}|[0-9]{4,8})\b"
         r"|\b(?:[Gg]-)?([0-9]{4,8}) is your [A-Za-z0-9 ]{0,40}(?:code|otp|passcode|pin)\b"
+        r"|\byour (?:[A-Za-z0-9-]+ ){0,3}code(?: is|:) ([0-9]{4,8})\b"
         r"|\b(?:use|enter) ([0-9]{4,8}) (?:to|as|for) (?:log|sign|verif|your|confirm|authent|complet)",
         hint=r"(?i)otp|2fa|mfa|passcode|\btan\b|code|[0-9] is your |(?:use|enter) [0-9]{4}|pin|c[óo]digo|код|验证码|驗證碼|コード|인증번호|kod",
     ),
