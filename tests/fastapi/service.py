@@ -1,12 +1,13 @@
 """What the servers under test serve; instrumented in one line, configured by the environment."""
 
+import asyncio
 import logging
 import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from logspan import instrument_app
 
@@ -33,6 +34,17 @@ async def ok(name: str) -> int:
 def sync(name: str) -> int:
     logger.info("sync %s", name)
     return os.getpid()
+
+
+@app.get("/waits")
+async def waits() -> None:
+    print("request is waiting", file=sys.stderr, flush=True)
+    await asyncio.sleep(60)
+
+
+@app.post("/upload")
+async def upload(request: Request) -> int:
+    return len(await request.body())
 
 
 @app.get("/boom")

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,10 @@ def records_in(folder: Path) -> list[dict[str, Any]]:
                         "trace": record.get("traceId", ""),
                         "scope": scope["scope"]["name"],
                         "keys": {item["key"] for item in record.get("attributes", [])},
+                        "text": {
+                            item["key"]: item["value"].get("stringValue") for item in record.get("attributes", [])
+                        },
+                        "severity": record.get("severityText", ""),
                         "pid": int(attributes["process.pid"]["intValue"]),
                     }
                     for record in scope["logRecords"]
@@ -156,3 +160,45 @@ def test_every_request_has_its_records_and_its_span(name: str, tmp_path: Path) -
         assert Counter(span.trace_id for span in roots) == Counter(traces)
         for span in roots:
             assert span.resource["process.pid"] == server.pids.get(span.trace_id, span.resource["process.pid"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["uvicorn", "gunicorn-asgi", "gunicorn-uvicorn"])
+def test_clients_that_go_and_exceptions(name: str, tmp_path: Path) -> None:
+    """B6, R2.2: gunicorn's own worker cancels what nobody waits for, and says nothing of an exception itself."""
+    with OtlpSink() as sink:
+        with running(name, tmp_path, sink) as server:
+            output = tmp_path / "output.txt"
+            with socket.create_connection(("127.0.0.1", server.port), timeout=15) as client:
+                client.sendall(b"POST /upload HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n0123456789")
+                client.shutdown(socket.SHUT_RDWR)
+            if name == "gunicorn-asgi":  # the others let it run on
+                with socket.create_connection(("127.0.0.1", server.port), timeout=15) as client:
+                    client.sendall(b"GET /waits HTTP/1.1\r\nhost: x\r\n\r\n")
+                    until(lambda: "request is waiting" in output.read_text())
+                    client.shutdown(socket.SHUT_RDWR)
+                until(lambda: any(record["body"].startswith("GET /waits") for record in so_far(tmp_path)))
+            server.get("/boom")
+            until(lambda: any(record["body"].startswith("GET /boom") for record in so_far(tmp_path)))
+        records = records_in(tmp_path)
+        requests = {record["text"]["url.path"]: record for record in records if record["scope"] == "logspan.request"}
+        ended = {path: record["text"]["logspan.request.outcome"] for path, record in requests.items()}
+        cancelled = {"/waits": "client_disconnect"} if name == "gunicorn-asgi" else {}
+        assert ended == {"/upload": "client_disconnect", **cancelled, "/boom": "exception"}
+        told = [record["body"] for record in records if "exception.type" in record["keys"]]
+        assert told == [requests["/boom"]["body"]], [r["text"].get("exception.stacktrace") for r in records]
+        assert requests["/boom"]["severity"] == "ERROR"
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Wait for what another process does."""
+    for _ in range(1_500):
+        if happened():
+            return
+        threading.Event().wait(0.01)
+    pytest.fail("it does not happen")
+
+
+def so_far(folder: Path) -> list[dict[str, Any]]:
+    """The records of the file, as far as it is written."""
+    return records_in(folder) if (folder / "records.jsonl").exists() else []

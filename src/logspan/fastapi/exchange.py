@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
@@ -84,8 +85,8 @@ class Exchange:
             if kind in _ANSWERS:
                 return self._starting(message), False
             if self._is_last(kind, message):
-                if self.request.slow:
-                    self._look()
+                if self.request.slow and self.request.first_byte_at is not None:
+                    self.look()
                 self.request.live = False
                 return message, True
         except Exception as error:
@@ -99,12 +100,15 @@ class Exchange:
             return not message.get("more_trailers", False)
         return kind in ("http.response.pathsend", "websocket.close")
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Find out whether the client has gone while nobody was reading; servers swallow what is sent to it."""
-        if self._taken is None and not self._reading and self.request.first_byte_at is not None:
-            self._taken = peek(self._receive)
-            if self._taken is not None and self._taken["type"] in _GONE:
-                self.request.disconnected = True
+        try:
+            if self._taken is None and not self._reading:
+                self._taken = peek(self._receive)
+                if self._taken is not None and self._taken["type"] in _GONE:
+                    self.request.disconnected = True
+        except Exception as error:
+            self._blame("receive", error)
 
     def _starting(self, message: Message) -> Message:
         """With the headers that the client knows the request by, unless the application has set them itself."""
@@ -186,6 +190,12 @@ class Exchange:
         if isinstance(error, OSError) and message["type"] != "http.response.pathsend":
             self.request.disconnected = True
             self.request.refused_id = id(error)
+
+    def failed(self, error: BaseException) -> None:
+        """Note the exception that leaves the application; some servers cancel because the client has gone."""
+        if isinstance(error, asyncio.CancelledError) and self.request.live:
+            self.look()
+        self.request.failed(error)
 
     def _blame(self, what: str, error: Exception) -> None:
         self.request.config.notices.say("request", f"watching {what} failed: {type(error).__name__}")

@@ -50,20 +50,19 @@ class RequestLayer:
 
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit = Visit(self.edge.config, scope, fresh_context=self.outermost)
-        request = visit.request
+        exchange = Exchange(visit.request, receive, send) if visit.request is not None else None
         try:
-            if request is None:
+            if exchange is None:
                 await self.app(scope, receive, send)
             else:
-                exchange = Exchange(request, receive, send)
                 await self.app(scope, exchange.receive, exchange.send)
         except BaseException as error:
-            if request is not None:
-                request.failed(error)
+            if exchange is not None:
+                exchange.failed(error)
             raise
         finally:
-            if request is not None:
-                conclude(request)
+            if exchange is not None:
+                conclude(exchange.request)
             visit.leave()
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,11 +12,11 @@ _UNANSWERED = "ASGI callable returned without "
 
 
 def repeats_request(line: logging.LogRecord) -> bool:
-    """Whether a line of uvicorn repeats the record of its request.
+    """Whether a line of uvicorn or gunicorn repeats the record of its request.
 
     The access line does only while its request is in progress: uvicorn writes one for requests that never reach the
     application as well (over `limit_concurrency`), and that is their only trace. A traceback is known by the identity
-    of its exception, which uvicorn logs after the request's record is made.
+    of its exception, which servers log after the request's record is made.
     """
     request = CURRENT.get()
     if request is None or not request.speaks:

@@ -93,7 +93,7 @@ class ProcessSources:
         self._requests: tuple[tuple[Duplicate, Duplicate], ...] = ()
 
     def add_request_source(self, repeats: Duplicate, strays: Duplicate) -> Callable[[], None]:
-        """Have `repeats` asked which of uvicorn's lines say again what another source says of a request.
+        """Have `repeats` asked which lines of a server say again what another source says of a request.
 
         `strays` is asked which are made in the context of a request that they have nothing to do with. What is
         returned undoes it.
@@ -205,7 +205,7 @@ class ProcessSources:
 
     def _is_duplicate(self, record: logging.LogRecord) -> bool:
         """Whether another source records this: warnings, requests, and what loguru passes on to `logging`."""
-        if record.name.startswith("uvicorn."):
+        if record.name.startswith(("uvicorn.", "gunicorn.")):
             return any(repeats(record) for repeats, _ in self._requests)
         if record.name == "py.warnings":
             return "warnings" in self._installed and self._shows_warning(record)

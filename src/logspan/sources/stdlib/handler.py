@@ -23,12 +23,13 @@ EVENT_NAME = "otel.event.name"
 
 _TELEMETRY = frozenset({"urllib3", "requests", "httpx", "httpcore", "hpack", "grpc", "opentelemetry"})
 _MOST_NAMES = 4_096
-_PLAIN, _TELEMETRY_NAME, _GUNICORN_ACCESS, _UVICORN_ACCESS, _UVICORN_ERROR, _WARNINGS = range(6)
+_PLAIN, _TELEMETRY_NAME, _GUNICORN_ACCESS, _UVICORN_ACCESS, _SERVER_ERROR, _WARNINGS = range(6)
 _MAY_BE_DUPLICATE = _UVICORN_ACCESS
 _SPECIAL = {
     "gunicorn.access": _GUNICORN_ACCESS,
     "uvicorn.access": _UVICORN_ACCESS,
-    "uvicorn.error": _UVICORN_ERROR,
+    "gunicorn.error": _SERVER_ERROR,
+    "uvicorn.error": _SERVER_ERROR,
     "py.warnings": _WARNINGS,
 }
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
