@@ -18,7 +18,7 @@ from logspan.delivery.intake import Intake
 from logspan.delivery.outlet import Outlet, OutletConfig
 from logspan.delivery.retry import BreakerPolicy, RetryPolicy
 from logspan.delivery.sending_queue import SendingQueueConfig
-from logspan.delivery.spooled_queue import SpoolPolicy
+from logspan.delivery.transit import SpoolPolicy
 from logspan.delivery.worker import Decider, DeliveryWorker, Pace, Processor, WorkerStages
 from logspan.errors import SettingsError
 from logspan.expressions import pattern_set

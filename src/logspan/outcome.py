@@ -61,6 +61,19 @@ class DeliveringExporter(LogRecordExporter):
     def deliver(self, batch: Sequence[ReadableLogRecord], timeout: float | None = None) -> Outcome:
         """Deliver a batch, within `timeout` seconds of wall-clock time (None: the exporter's own)."""
 
+    @property
+    def takes_payloads(self) -> bool:
+        """Whether `deliver_payload` is worth a try."""
+        return False
+
+    def deliver_payload(self, payload: bytes, records: int, timeout: float | None = None) -> Outcome | None:
+        """`deliver` for a batch that is a serialised `ExportLogsServiceRequest` already, of so many records.
+
+        None: it has to come as records.
+        """
+        del payload, records, timeout
+        return None
+
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """`deliver` in the terms of the SDK: SUCCESS only when every record was taken."""
         outcome = self.deliver(batch)

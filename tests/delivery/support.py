@@ -13,8 +13,7 @@ from logspan.delivery.account import Account
 from logspan.delivery.outlet import Outlet, OutletConfig
 from logspan.delivery.retry import BreakerPolicy, RetryPolicy
 from logspan.delivery.sending_queue import SendingQueueConfig
-from logspan.delivery.spooled_queue import SpoolPolicy
-from logspan.delivery.transit import Mode
+from logspan.delivery.transit import Mode, SpoolPolicy
 from logspan.ledger import ExporterLedger
 from logspan.notices import Notices
 from logspan.spool import Spool

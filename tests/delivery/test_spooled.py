@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -15,12 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.sdk._logs.export import LogRecordExporter
 
 from logspan.delivery.retry import RetryPolicy
 from logspan.delivery.transit import Mode
+from logspan.encoding import encode_logs_request
+from logspan.exporters.otlp_http import OtlpHttpExporter
 from logspan.outcome import Rejected, Retryable
 from logspan.spool import Frame, NotStored, Spool, SpoolConfig, Stored, survey
-from logspan.testing import InMemoryExporter, OtlpSink
+from logspan.spool.decoding import decode_logs_request
+from logspan.testing import InMemoryExporter, OtlpSink, Reply, Request
 from tests.core.conftest import Build
 from tests.core.support import bodies, log
 from tests.delivery.support import Kit
@@ -32,7 +35,7 @@ class Spools:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def kit(self, exporter: InMemoryExporter, mode: Mode = "overflow", max_size: int = 1 << 20, **queue: Any) -> Kit:
+    def kit(self, exporter: LogRecordExporter, mode: Mode = "overflow", max_size: int = 1 << 20, **queue: Any) -> Kit:
         """An outlet with a spool of its own."""
         spool = Spool("test", SpoolConfig(self.directory, max_size=max_size, fsync=0))
         return Kit(exporter, spool=spool, mode=mode, **queue)
@@ -390,21 +393,32 @@ def test_the_watchdog_does_not_wait_for_the_disk(hanging: Callable[[str], Hangin
     assert balanced(kit)
 
 
+class DeadlySpool(Spool):
+    """Ends the thread that asks it, once."""
+
+    is_deadly = False
+
+    @property
+    def sync_at(self) -> float | None:
+        """What the thread asks for before it rests."""
+        if self.is_deadly:
+            self.is_deadly = False
+            raise SystemExit
+        return super().sync_at
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_spools_thread_that_has_died_is_replaced(spools: Spools) -> None:
-    """Somebody raises an exception in it from outside: the watchdog sees it, counts it, and it goes on (fault 28)."""
+def test_a_spools_thread_that_has_died_is_replaced(tmp_path: Path) -> None:
+    """The watchdog sees it, counts it, and a new one goes on (fault 28)."""
     memory = InMemoryExporter()
-    kit = spools.kit(memory, mode="always")
+    spool = DeadlySpool("test", SpoolConfig(tmp_path / "spool"))
+    kit = Kit(memory, spool=spool, mode="always")
     kit.put(3)
     assert memory.wait_for(3, 20)
     (thread,) = [each for each in threading.enumerate() if each.name == "logspan-spool-test"]
-
-    def has_died() -> bool:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
-        kit.outlet.hurry()  # wakes it
-        return not thread.is_alive()
-
-    until(has_died)
+    spool.is_deadly = True
+    thread.join(20)
+    assert not thread.is_alive()
     kit.put(3)
     kit.outlet.revive()
     assert memory.wait_for(6, 20)
@@ -497,4 +511,49 @@ def test_a_batch_whose_segment_was_dropped_is_counted_at_the_end(spools: Spools)
     snapshot = kit.ledger.snapshot()
     assert (snapshot.spooled, snapshot.in_flight) == (on_disk, 0)
     assert snapshot.spooled + sum(snapshot.dropped.values()) == 5_050
+    assert balanced(kit)
+
+
+# ---------------------------------------------------------------------------------- bytes that are encoded already
+
+
+def test_what_is_stored_is_sent_as_it_is(spools: Spools) -> None:
+    """By an exporter that sends bytes: neither decoded nor encoded again, and split all the same when it has to be."""
+    with OtlpSink(decide=lambda request: Reply(413) if len(request.records()) > 60 else None) as sink:
+        exporter = OtlpHttpExporter(sink.logs_endpoint)
+        kit = spools.kit(exporter, mode="always")
+        kit.put(40)
+        assert kit.drain()
+        (stored,) = sink.requests()
+        again = encode_logs_request(decode_logs_request(stored.body))
+        assert again.payload == stored.body
+        kit.put(400)
+        assert kit.drain()
+        assert [record.body for record in sink.records()] == list(range(440))
+        kit.close()
+    assert (kit.ledger.snapshot().delivered, kit.ledger.snapshot().lost) == (440, 0)
+    assert balanced(kit)
+
+
+@pytest.mark.parametrize("decoded", [True, False])
+def test_a_stored_batch_that_is_none_costs_only_itself(spools: Spools, decoded: bool) -> None:
+    """Its checksum is right, and yet nobody can read it: corrupt, or refused by the peer, and the next one goes."""
+    left = Spool("test", SpoolConfig(spools.directory, fsync=0))
+    assert isinstance(left.append(b"\xff\xff\xff", 3), Stored)
+    left.close()
+
+    def decide(request: Request) -> Reply | None:
+        return Reply(400) if request.body == b"\xff\xff\xff" else None
+
+    with OtlpSink(decide=decide) as sink:
+        memory = InMemoryExporter()
+        kit = spools.kit(memory if decoded else OtlpHttpExporter(sink.logs_endpoint))
+        until(lambda: kit.ledger.snapshot().lost == 3)
+        kit.put(5)
+        assert kit.drain()
+        snapshot = kit.ledger.snapshot()
+        arrived = bodies(memory.records()) if decoded else [record.body for record in sink.records()]
+        kit.close()
+    assert arrived == [0, 1, 2, 3, 4]
+    assert (dict(snapshot.dropped), dict(snapshot.rejected)) == (({"corrupt": 3}, {}) if decoded else ({}, {"400": 3}))
     assert balanced(kit)

@@ -12,6 +12,7 @@ from logspan.clock import SystemClock
 from logspan.delivery.batch import Batch
 from logspan.delivery.sending_queue import SendingQueue, SendingQueueConfig
 from logspan.delivery.transit import Mode, Transit
+from logspan.spool import Frame
 from tests.core.support import bodies, record
 
 
@@ -73,7 +74,7 @@ class TransitMachine(RuleBasedStateMachine):
         assert self.writing is not None
         if not refused:
             assert self.writing.settle()
-            self.disk.append(Batch(self.writing.records, stored=1))
+            self.disk.append(Batch(self.writing.records, Frame(b"", len(self.writing), 0, 0)))
         self.transit.refused = refused
         self.transit.end_writing(is_over=not refused, holds=bool(self.disk))
         self.writing = None

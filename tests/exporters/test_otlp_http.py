@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.sdk._logs.export import LogRecordExportResult
 
+from logspan.encoding import encode_logs_request
 from logspan.errors import SettingsError
 from logspan.exporters.otlp_http import OtlpHttpExporter
 from logspan.outcome import Delivered, Outcome, Rejected, Retryable
@@ -454,3 +455,18 @@ def test_a_part_that_may_be_tried_again_makes_the_batch_so(sink: OtlpSink) -> No
     exporter = OtlpHttpExporter(sink.logs_endpoint)
     assert exporter.deliver(BATCH) == Retryable("HTTP 503", 3.0)
     exporter.shutdown()
+
+
+def test_a_payload_is_sent_as_it_is(sink: OtlpSink) -> None:
+    """What is encoded already, by the same rules: but for what would have to be taken apart, which comes as records."""
+    payload = encode_logs_request(BATCH).payload
+    exporter = OtlpHttpExporter(sink.logs_endpoint)
+    assert exporter.takes_payloads
+    assert exporter.deliver_payload(payload, len(BATCH)) == Delivered()
+    sink.reply_with(Reply(413), Reply(413), Reply(503))
+    assert exporter.deliver_payload(payload, len(BATCH)) is None
+    assert exporter.deliver_payload(payload, 1) == Rejected("413")
+    assert exporter.deliver_payload(payload, len(BATCH)) == Retryable("HTTP 503")
+    exporter.shutdown()
+    assert isinstance(exporter.deliver_payload(payload, len(BATCH)), Rejected)
+    assert [request.body for request in sink.requests()] == [payload] * 4

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter
 
 from logspan.clock import SystemClock
 from logspan.delivery.attempt import EXPORTER_ERROR, attempt
+from logspan.delivery.batch import Batch
 from logspan.delivery.retry import Retry, RetryPolicy
 from logspan.outcome import Delivered, Outcome, Rejected, Retryable
 from logspan.plugins import create_exporter
-from logspan.spool import Frame, Spool, SpoolConfig, decode_logs_request
+from logspan.spool import Frame, Spool, SpoolConfig
 
 if TYPE_CHECKING:
     from logspan.settings import Settings
@@ -80,18 +79,19 @@ class Replay:
 
     def _send(self, exporter: LogRecordExporter, frame: Frame) -> bool:
         """Whether the frame is done with."""
+        batch = Batch(frame=frame)
         try:
-            records = decode_logs_request(frame.payload)
+            _ = batch.records
         except ValueError:
             self.counts.damaged += 1
             return True
-        return self._settle(self._deliver(exporter, records), len(records))
+        return self._settle(self._deliver(exporter, batch), len(batch))
 
-    def _deliver(self, exporter: LogRecordExporter, records: Sequence[ReadableLogRecord]) -> Outcome:
+    def _deliver(self, exporter: LogRecordExporter, batch: Batch) -> Outcome:
         deadline = self._clock.monotonic() + self._timeout
         retry = Retry(RetryPolicy(**self._settings.retry_on_failure.model_dump()), self._clock)
         while True:
-            outcome = attempt(exporter, records, max(deadline - self._clock.monotonic(), 0))
+            outcome = attempt(exporter, batch, max(deadline - self._clock.monotonic(), 0))
             if not isinstance(outcome, Retryable):
                 return outcome
             delay = retry.next_delay(outcome.retry_after, deadline)

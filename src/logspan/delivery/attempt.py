@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
+from logspan.delivery.batch import Batch
 from logspan.outcome import Delivered, DeliveringExporter, Outcome, Rejected, Retryable
 
 EXPORTER_ERROR = "exporter_error"
 
 
-def attempt(exporter: LogRecordExporter, records: Sequence[ReadableLogRecord], timeout: float | None) -> Outcome:
+def attempt(exporter: LogRecordExporter, batch: Batch, timeout: float | None) -> Outcome:
     """Deliver once. An exporter that raises, `SystemExit` included, has refused the batch as `exporter_error`."""
     try:
-        if isinstance(exporter, DeliveringExporter):
-            return _checked(exporter.deliver(records, timeout))
-        return _of_sdk(exporter.export(records))
+        if not isinstance(exporter, DeliveringExporter):
+            return _of_sdk(exporter.export(batch.records))
+        if batch.frame is not None and takes_payloads(exporter):  # as it is: neither decoded nor encoded again
+            outcome = exporter.deliver_payload(batch.frame.payload, len(batch), timeout)
+            if outcome is not None:
+                return _checked(outcome)
+        return _checked(exporter.deliver(batch.records, timeout))
     except BaseException as error:
         return Rejected(EXPORTER_ERROR, type(error).__name__)
+
+
+def takes_payloads(exporter: LogRecordExporter) -> bool:
+    """Whether an exporter may be given what a spool has stored, without a look into it."""
+    return isinstance(exporter, DeliveringExporter) and exporter.takes_payloads
 
 
 def _of_sdk(result: LogRecordExportResult) -> Outcome:

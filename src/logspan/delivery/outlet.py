@@ -12,13 +12,14 @@ from opentelemetry.sdk._logs.export import LogRecordExporter
 from logspan.clock import Clock, Latch
 from logspan.context import mark_pipeline_thread
 from logspan.delivery.account import Account
-from logspan.delivery.attempt import attempt
+from logspan.delivery.attempt import attempt, takes_payloads
 from logspan.delivery.batch import Batch
 from logspan.delivery.retry import BreakerPolicy, CircuitBreaker, Retry, RetryPolicy, honoured
 from logspan.delivery.sending_queue import SendingQueue, SendingQueueConfig
-from logspan.delivery.spooled_queue import SpooledQueue, SpoolPolicy
+from logspan.delivery.spooled_queue import SpooledQueue
 from logspan.delivery.spooler import EXPIRED
 from logspan.delivery.thread import WorkerThread
+from logspan.delivery.transit import SpoolPolicy
 from logspan.outcome import DeliveringExporter, Retryable
 from logspan.spool import Spool
 
@@ -74,7 +75,15 @@ class Outlet:
         memory.when_full = self._work.ring
         if self._spool is None:
             return memory
-        return SpooledQueue(memory, self._spool, self._config.spool, self.account, self._work.ring, self._clock)
+        return SpooledQueue(
+            memory,
+            self._spool,
+            self._config.spool,
+            self.account,
+            self._work.ring,
+            self._clock,
+            decodes=not takes_payloads(self.exporter),
+        )
 
     # ------------------------------------------------------------------------------ called by others
 
@@ -204,7 +213,7 @@ class Outlet:
         if not (self._hurried() or self._queue.full_batch):
             self._clock.wait(self._work, self._config.queue.schedule_delay)
         self._current = batch = self._queue.take_batch()
-        if batch.records:
+        if len(batch):
             self._send(batch)
         else:
             self._clock.wait(self._work, _IDLE)
@@ -214,7 +223,7 @@ class Outlet:
         retry = Retry(self._config.retry, self._clock)
         while not batch.is_settled():
             self._thread.busy()
-            outcome = attempt(self.exporter, batch.records, self._timeout())
+            outcome = attempt(self.exporter, batch, self._timeout())
             self._thread.idle()
             if batch.is_settled():  # a shutdown, or who replaced this thread, has not waited
                 return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from opentelemetry.sdk._logs import ReadableLogRecord
 
@@ -12,28 +11,13 @@ from logspan.delivery.account import Account
 from logspan.delivery.batch import Batch
 from logspan.delivery.sending_queue import SendingQueue
 from logspan.delivery.spooler import Spooler
-from logspan.delivery.transit import Mode, Transit
+from logspan.delivery.transit import SpoolPolicy, Transit
 from logspan.spool import Spool
 
 _LEAST = 0.5
 """Seconds that the disk has at the end, whatever the deadline."""
 _EARLY = 1.0
 """Seconds before the deadline of a shutdown at which memory begins to go to disk, if the peer is slow."""
-
-
-@dataclass(frozen=True, slots=True)
-class SpoolPolicy:
-    """How an outlet uses its spool; times are in seconds.
-
-    `gather`: how long a record waits at most, in mode `always`, to go to disk along with others. `max_age`: how old a
-    stored batch may get (None: as old as it likes). `stall_timeout`: how long the disk may hang until memory goes past
-    it.
-    """
-
-    mode: Mode = "overflow"
-    gather: float = 0.2
-    max_age: float | None = None
-    stall_timeout: float = 60.0
 
 
 class SpooledQueue:
@@ -53,6 +37,8 @@ class SpooledQueue:
         account: Account,
         ready: Callable[[], None],
         clock: Clock,
+        *,
+        decodes: bool,
     ) -> None:
         self._memory = memory
         self._policy = policy
@@ -71,8 +57,8 @@ class SpooledQueue:
             is_time=self._is_time,
             due_in=self._due_in,
             ready=ready,
-            max_age=policy.max_age,
-            stall_timeout=policy.stall_timeout,
+            decodes=decodes,
+            policy=policy,
         )
         self._ready = ready
         memory.when_full = self._make_room

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from opentelemetry.sdk._logs import ReadableLogRecord
-
 from logspan.clock import Clock, Latch
 from logspan.context import mark_pipeline_thread
 from logspan.delivery.account import Account
 from logspan.delivery.batch import Batch
 from logspan.delivery.thread import WorkerThread
-from logspan.delivery.transit import Transit
+from logspan.delivery.transit import SpoolPolicy, Transit
 from logspan.encoding import Encoded, encode_logs_request
 from logspan.spool import NotStored, Spool, Stored
-from logspan.spool.decoding import decode_logs_request
 from logspan.spool.results import FULL, Frame
 
 ADOPT_EVERY = 60.0
@@ -29,7 +26,8 @@ _LEAST_PAUSE = 0.01
 class Spooler:
     """Moves batches from memory to the disk when it `is_time`, reads them back in order, and stores what is left.
 
-    `ready` is called when there is something for the outlet. `max_age` (seconds) is how old a stored batch may get.
+    `ready` is called when there is something for the outlet, which is decoded here, for exporters that take records and
+    not bytes, if it `decodes`.
     """
 
     def __init__(
@@ -42,8 +40,8 @@ class Spooler:
         is_time: Callable[[], bool],
         due_in: Callable[[], float],
         ready: Callable[[], None],
-        max_age: float | None,
-        stall_timeout: float,
+        decodes: bool,
+        policy: SpoolPolicy,
     ) -> None:
         self._transit = transit
         self._spool = spool
@@ -52,8 +50,9 @@ class Spooler:
         self._is_time = is_time
         self._due_in = due_in
         self._ready = ready
-        self._max_age = max_age
-        self._stall_timeout = stall_timeout
+        self._decodes = decodes
+        self._max_age = policy.max_age
+        self._stall_timeout = policy.stall_timeout
         self._adopt_at = clock.monotonic()
         self._is_over = False
         self._trouble: str | None = None
@@ -198,27 +197,28 @@ class Spooler:
     def _read(self) -> None:
         """Have the oldest batch ready for the outlet."""
         while self._transit.needs_head() and (frame := self._spool.peek()):
-            records = self._records(frame)
-            if records is not None:
-                self._transit.offer(Batch(records, stored=frame.enqueued, adopted=frame.adopted))
+            batch = self._batch(frame)
+            if batch is not None:
+                self._transit.offer(batch)
                 self._ready()
                 return
             self._spool.ack()
             self._look()
 
-    def _records(self, frame: Frame) -> list[ReadableLogRecord] | None:
-        """Those of a frame; None when nobody is to have them any more, which is counted."""
+    def _batch(self, frame: Frame) -> Batch | None:
+        """That of a frame; None when nobody is to have it any more, which is counted."""
         if self._max_age is not None and frame.age > self._max_age:
             self._lost(EXPIRED, frame.records, adopted=frame.adopted)
             return None
+        batch = Batch(frame=frame)
         try:
-            records = decode_logs_request(frame.payload)
+            _ = batch.records if self._decodes else None
         except Exception:  # its checksum is right, and yet it is none of ours
             self._lost("corrupt", frame.records, adopted=frame.adopted)
             return None
         if frame.redelivered:
-            self._account.ledger.replayed.add(len(records))
-        return records
+            self._account.ledger.replayed.add(len(batch))
+        return batch
 
     def _acknowledge(self) -> bool:
         is_done = self._transit.take_acknowledgement()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import Literal
 
 from logspan.delivery.batch import Batch
@@ -11,6 +12,21 @@ from logspan.delivery.sending_queue import SendingQueue
 Mode = Literal["overflow", "always"]
 
 _CHUNK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolPolicy:
+    """How an outlet uses its spool; times are in seconds.
+
+    `gather`: how long a record waits at most, in mode `always`, to go to disk along with others. `max_age`: how old a
+    stored batch may get (None: as old as it likes). `stall_timeout`: how long the disk may hang until memory goes past
+    it.
+    """
+
+    mode: Mode = "overflow"
+    gather: float = 0.2
+    max_age: float | None = None
+    stall_timeout: float = 60.0
 
 
 class Transit:

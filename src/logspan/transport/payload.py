@@ -17,6 +17,9 @@ _MAX_DIVISIONS = 24
 """Enough to find two bad records in a batch of 512; more requests for one batch would be a burden on the peer."""
 
 
+_SHUT_DOWN = Rejected("already_shutdown", "the exporter was shut down")
+
+
 class PayloadExporter(DeliveringExporter):
     """Delivers a batch as one serialised `ExportLogsServiceRequest`; subclasses say how bytes are sent.
 
@@ -45,9 +48,25 @@ class PayloadExporter(DeliveringExporter):
     def deliver(self, batch: Sequence[ReadableLogRecord], timeout: float | None = None) -> Outcome:
         """Encode and send a batch; `timeout` can only shorten the exporter's own."""
         if self._is_shut_down:
-            return Rejected("already_shutdown", "the exporter was shut down")
-        limit = self._timeout if timeout is None else min(timeout, self._timeout)
-        return self._deliver(batch, time.monotonic() + limit, iter(range(_MAX_DIVISIONS)))
+            return _SHUT_DOWN
+        return self._deliver(batch, time.monotonic() + self._limit(timeout), iter(range(_MAX_DIVISIONS)))
+
+    @property
+    def takes_payloads(self) -> bool:
+        """Bytes are what is sent, unless names have to be changed in them."""
+        return self._rename is None
+
+    def deliver_payload(self, payload: bytes, records: int, timeout: float | None = None) -> Outcome | None:
+        """Send a batch that is encoded already; None when it would have to be taken apart."""
+        if not self.takes_payloads:
+            return None
+        if self._is_shut_down:
+            return _SHUT_DOWN
+        outcome = self.send(payload, records, self._limit(timeout))
+        return None if isinstance(outcome, Rejected) and records > 1 and self.is_divisible(outcome) else outcome
+
+    def _limit(self, timeout: float | None) -> float:
+        return self._timeout if timeout is None else min(timeout, self._timeout)
 
     def _deliver(self, batch: Sequence[ReadableLogRecord], deadline: float, divisions: Iterator[int]) -> Outcome:
         """Send a batch; what is refused for its size, or for one record in it, is sent in halves."""
