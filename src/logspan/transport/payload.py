@@ -17,9 +17,6 @@ _MAX_DIVISIONS = 24
 """Enough to find two bad records in a batch of 512; more requests for one batch would be a burden on the peer."""
 
 
-_SHUT_DOWN = Rejected("already_shutdown", "the exporter was shut down")
-
-
 class PayloadExporter(DeliveringExporter):
     """Delivers a batch as one serialised `ExportLogsServiceRequest`; subclasses say how bytes are sent.
 
@@ -48,7 +45,7 @@ class PayloadExporter(DeliveringExporter):
     def deliver(self, batch: Sequence[ReadableLogRecord], timeout: float | None = None) -> Outcome:
         """Encode and send a batch; `timeout` can only shorten the exporter's own."""
         if self._is_shut_down:
-            return _SHUT_DOWN
+            return _shut_down()
         return self._deliver(batch, time.monotonic() + self._limit(timeout), iter(range(_MAX_DIVISIONS)))
 
     @property
@@ -61,7 +58,7 @@ class PayloadExporter(DeliveringExporter):
         if not self.takes_payloads:
             return None
         if self._is_shut_down:
-            return _SHUT_DOWN
+            return _shut_down()
         outcome = self.send(payload, records, self._limit(timeout))
         return None if isinstance(outcome, Rejected) and records > 1 and self.is_divisible(outcome) else outcome
 
@@ -118,3 +115,7 @@ def _together(parts: Sequence[tuple[int, Delivered | Rejected]]) -> Delivered | 
         unencodable=sum(part.unencodable for _, part in parts if isinstance(part, Delivered)),
         refused=refused,
     )
+
+
+def _shut_down() -> Rejected:
+    return Rejected("already_shutdown", "the exporter was shut down")
