@@ -173,6 +173,8 @@ class Handle:
         """What the end of this process may still wait: its lifespan's end, what is logged after, the last drain."""
         self.may_end_without_lifespan = False
         """Whether the server's own signal handler may end the process, and no lifespan says so before."""
+        self.spans = "off"
+        """Who makes the request spans of the app that it is for."""
         self._signalled = False
         self._installed_in = os.getpid()
 

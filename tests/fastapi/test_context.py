@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, WebSocket
 from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi.sse import EventSourceResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.base import BaseHTTPMiddleware
 
@@ -553,3 +554,37 @@ def test_without_bound_context_nothing_of_it_is_on_records() -> None:
             get(app)
             (request,) = seen.requests()
             assert {"a", "http.request.id"} & set(request.attributes) == expected
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_an_event_stream_has_what_its_request_has(kind: str) -> None:
+    """FastAPI runs its generator in a task of its own: it has what the request has."""
+    app = FastAPI()
+
+    def tenant() -> None:
+        bind(t="acme")
+
+    if kind == "sync":
+
+        @app.get("/", response_class=EventSourceResponse, dependencies=[Depends(tenant)])
+        def events() -> Iterator[int]:
+            for number in range(2):
+                log.info("event %d", number)
+                yield number
+
+    else:
+
+        @app.get("/", response_class=EventSourceResponse, dependencies=[Depends(tenant)])
+        async def events_on_the_loop() -> AsyncIterator[int]:
+            for number in range(2):
+                log.info("event %d", number)
+                yield number
+
+    with watched(app) as seen:
+        with served(app, http="h11") as port:
+            response = _get(port, "/")
+            assert response.status == 200
+        assert said(seen) == {"event 0": {"t": "acme"}, "event 1": {"t": "acme"}}
+        assert of_request(seen) == {"t": "acme"}
+        ids = {record.attributes["http.request.id"] for record in seen.logs() if record.scope == "tests.context"}
+        assert ids == {response.headers["x-request-id"]}

@@ -1,6 +1,7 @@
 """R12.1: dependency injection, several apps in one process, a lifespan that instruments; Starlette alone."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +11,10 @@ import httpx
 import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, WebSocket
 from opentelemetry import trace
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
@@ -211,6 +215,28 @@ def test_two_apps_share_one_pipeline(mode: str, first_to_go: int) -> None:
             handle.uninstrument()
     assert handles[0].pipeline.shutdown().complete
     assert ROUTING.target() is None
+
+
+@pytest.mark.parametrize("first_to_go", [0, 1])
+def test_background_spans_of_contrib_stay_with_the_app_that_stays(first_to_go: int) -> None:
+    """It patches Starlette's background tasks for the whole process, and takes that back with any of its apps."""
+    apps = [app_with({}), app_with({})]
+    before = BackgroundTask.__call__
+    tracing: Any = {"instrumentation": "contrib"}
+    with contextlib.ExitStack() as stack:
+        seen = [stack.enter_context(watched(app, tracing=tracing)) for app in apps]
+        seen[first_to_go].handle.uninstrument()
+        stays = 1 - first_to_go
+        spans = InMemorySpanExporter()
+        provider: Any = trace.get_tracer_provider()
+        provider.add_span_processor(SimpleSpanProcessor(spans))  # that of the app that stays
+        TestClient(apps[stays]).get("/")
+        names = [span.name for span in spans.get_finished_spans()]
+        assert any("BackgroundTask" in name for name in names)
+        assert {record.trace_id for record in seen[stays].records() if record.scope == __name__} == {
+            record.trace_id for record in seen[stays].requests()
+        }
+    assert BackgroundTask.__call__ is before
 
 
 async def test_background_work_of_two_apps_follows_its_own() -> None:

@@ -130,7 +130,8 @@ def _config(app: Any, pipeline: Pipeline, settings: Settings, identification: Id
 
 def _watch(app: Any, edge: Edge, handle: Handle) -> None:
     """Put the layers on, and have the handle take them off again."""
-    contrib = Contrib(_saw_span) if edge.spans == "contrib" else None
+    handle.spans = edge.spans
+    contrib = Contrib(_saw_span, lambda: _another_has_contrib(handle)) if edge.spans == "contrib" else None
     stack = Stack(
         app,
         lambda below, outermost: RequestLayer(below, edge, outermost=outermost),
@@ -149,6 +150,11 @@ def _watch(app: Any, edge: Edge, handle: Handle) -> None:
 
     handle.add_undo(take_off)
     _drop_repetitions(handle)
+
+
+def _another_has_contrib(handle: Handle) -> bool:
+    others = (other for other in process_sources().holders if other is not handle)
+    return any(isinstance(other, Handle) and other.spans == "contrib" for other in others)
 
 
 def _drop_repetitions(handle: Handle) -> None:

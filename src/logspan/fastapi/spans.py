@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -67,11 +68,13 @@ class Contrib:
     """opentelemetry-instrumentation-fastapi: one span for each request, by the stable HTTP conventions.
 
     The conventions are chosen by an environment variable alone, once in a process: it is set while it is unset.
-    `on_span(span, scope)` is called with the span of each request.
+    `on_span(span, scope)` is called with the span of each request. `others` tells whether another app is instrumented
+    in the same way: what contrib has patched for the whole process stays as long.
     """
 
-    def __init__(self, on_span: Any) -> None:
+    def __init__(self, on_span: Any, others: Callable[[], bool]) -> None:
         self._on_span = on_span
+        self._others = others
         self._chose_conventions = False
 
     def instrument(self, app: Any) -> None:
@@ -86,10 +89,20 @@ class Contrib:
     def uninstrument(self, app: Any) -> None:
         """Take that back."""
         from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+        from starlette.background import BackgroundTask
 
+        patched = dict(vars(BackgroundTask))
         FastAPIInstrumentor.uninstrument_app(app)
+        if self._others():
+            _put_back(BackgroundTask, patched)
 
     def restore_environment(self) -> None:
         """Unset the variable again, if it is still as it was set here."""
         if self._chose_conventions and os.environ.get(_STABLE) == "http":
             del os.environ[_STABLE]
+
+
+def _put_back(kind: type, attributes: Mapping[str, Any]) -> None:
+    for name, value in attributes.items():
+        if vars(kind).get(name) is not value:
+            setattr(kind, name, value)
