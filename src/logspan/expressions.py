@@ -15,7 +15,7 @@ MAX_TEXT = 131_072
 """Characters of one text that are looked at, and let through; what is behind is cut off."""
 MAX_TEXT_WITHOUT_RE2 = 8_192
 
-_MEMORY = 256 << 20
+_MEMORY = 64 << 20
 """Bytes that the sieve's automaton may take before it begins anew. It takes what it needs: some MB for real texts."""
 
 

@@ -40,7 +40,7 @@ _SLASHED = re.compile(
 )
 _QUERY = re.compile(r"(?:[?&#;]|(?:amp;))(?P<key>[A-Za-z_][A-Za-z0-9_.$-]{0,60})=(?P<value>[^&#?\s\"'<>\\;]{1,8192})")
 _CURL = re.compile(
-    r"(?<![\w-])(?:-u|--user|--proxy-user|-U|-a|--auth)[ =\t]{0,4}[\"']?(?P<user>[^\s:\"']{0,128}):(?P<password>[^\s\"']{1,512})"
+    r"(?<![\w-])(?:-u|--user|--proxy-user|-U|-a|--auth|-E|--cert)[ =\t]{0,4}[\"']?(?P<user>[^\s:\"']{0,128}):(?P<password>[^\s\"']{1,512})"
 )
 _AUTH = re.compile(
     r"(?<![A-Za-z])(?:AUTH[ \t\"]{1,4}(?:default[ \t\"]{1,4})?|LOGIN[ \t\"]{1,4}[\w.@-]{1,64}[ \t\"]{1,4}|htpasswd -[a-zA-Z]{0,4}b[a-zA-Z]{0,4} \S{1,256} \S{1,64} |-U ?[\w.\\@-]{1,64}%)(?P<password>[^\s\"']{6,512})"

@@ -62,10 +62,14 @@ def opaque(text: str, start: int, end: int) -> Place | None:
     return (start, end) if looks.is_random(value) and "-" not in value else None
 
 
+def _is_run(part: str) -> bool:
+    return part.isalnum() or (part.count("-") == 4 and len(part) == 36)
+
+
 def path_token(text: str, start: int, end: int) -> Place | None:
     """A path in which at least one part was made by a machine."""
     parts = text[start:end].split("/")
-    return (start, end) if any(len(part) >= 16 and looks.is_random(part) and part.isalnum() for part in parts) else None
+    return (start, end) if any(len(part) >= 16 and looks.is_random(part) and _is_run(part) for part in parts) else None
 
 
 def unlike_words(text: str, start: int, end: int) -> Place | None:

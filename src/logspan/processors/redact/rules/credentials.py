@@ -81,6 +81,20 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        "raw-private-key",
+        "pattern",
+        pattern=r"(?:^|[^A-Za-z0-9+/])(MII[A-Za-z0-9+/]{2}(?:IBADANBgkq|[A-Za-z0-9+/]IBAAK)[A-Za-z0-9+/=\s\\]{40,}|MH[cQ]CAQEEI[A-Za-z0-9+/=\s\\]{40,}"
+        r"|MIG[A-Za-z0-9+/]AgEAM[A-Za-z0-9+/=\s\\]{40,}|MC4CAQAwBQYDK2V[A-Za-z0-9+/=]{20,})",
+        hint=r"MII[A-Za-z0-9+/]{2}(?:IBADANBgkq|[A-Za-z0-9+/]IBAAK)|MH[cQ]CAQEEI|MIG[A-Za-z0-9+/]AgEAM|MC4CAQAwBQYDK2V",
+    ),
+    Rule(
+        "jwk-private-key",
+        "pattern",
+        pattern=r"[\"'](?:d|p|q|dp|dq|qi|k)\\{0,4}[\"']\s{0,4}:\s{0,4}\\{0,4}[\"']([A-Za-z0-9_-]{20,})\\{0,4}[\"']",
+        hint=r"[\"']kty\\*[\"']",
+        near=("kty", "crv", "kid", "alg", "use", "RSA", "EC", "OKP", "oct"),
+    ),
+    Rule(
         "hook-path",
         "pattern",
         pattern=r"(?i)://[^\s/\"'<>]{1,253}(?:/[\w.-]{1,64}){0,4}/(?:[\w-]{0,32}hooks?|services)/([^\s\"'<>\\)\]},|?#]{16,})",
@@ -157,15 +171,16 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         r"(?: (?:code|token|number|no|pin))?[^A-Za-z0-9\n]{0,4}(?:(?:is|was|lautet|est|es|ist|code|of|为|是)[^A-Za-z0-9\n]{1,4})?([0-9]{3}[ -]?[0-9]{3}|[0-9]{4,8})\b"
         r"|\b(?:[Gg]-)?([0-9]{4,8}) is your [A-Za-z0-9 ]{0,40}(?:code|otp|passcode|pin)\b"
         r"|\byour (?:[A-Za-z0-9-]+ ){0,3}code(?: is|:) ([0-9]{4,8})\b"
+        r"|\bcode[: ]{1,2}([0-9]{4,8})\b[^\n]{0,40}(?:valid for|expires|share|gültig)"
         r"|\b(?:use|enter) ([0-9]{4,8}) (?:to|as|for) (?:log|sign|verif|your|confirm|authent|complet)",
         hint=r"(?i)otp|2fa|mfa|passcode|\btan\b|code|[0-9] is your |(?:use|enter) [0-9]{4}|pin|c[óo]digo|код|验证码|驗證碼|コード|인증번호|kod",
     ),
     Rule(
         "card-security-code",
         "pattern",
-        pattern=r"(?i)\b(?:cvv2?|cvc2?|cvn2?|csc|card (?:security|verification) (?:code|value|number)|kartenpr(?:ü|ue)fnummer|cryptogramme)"
+        pattern=r"(?i)\b(?:cvv2?|cvc2?|cvn2?|csc|cid|(?:card )?(?:security|verification) (?:code|value|number)|kartenpr(?:ü|ue)fnummer|cryptogramme)"
         r"(?: (?:code|number|value))?[^A-Za-z0-9\n]{0,4}(?:(?:is|was|ist|est)[^A-Za-z0-9\n]{1,3})?([0-9]{3,4})\b",
-        hint=r"(?i)cvv|cvc|cvn|\bcsc|card (?:sec|ver)|pr(?:ü|ue)fnummer|cryptogramme",
+        hint=r"(?i)cvv|cvc|cvn|\bcsc|\bcid\b|(?:security|verification) (?:c|v|n)|pr(?:ü|ue)fnummer|cryptogramme",
     ),
     Rule(
         "pin-code",
