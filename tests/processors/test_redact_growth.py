@@ -15,6 +15,15 @@ from logspan.values import CUT
 REDACTOR = Redactor.from_settings(RedactionSettings(timeout=600))
 """Out of time, it would replace a value as a whole: on a busy machine that must not decide what is seen here."""
 UNITS = [
+    *(
+        "user,password\nkim,x1\n",
+        "a,b\n",
+        ",",
+        "<key>password</key>",
+        "passphrase: ab cd ",
+        "from to ",
+        "name: password\n value: ",
+    ),
     *("a", "1", "1 ", "4111", "4111 ", "4-", "A1-", "aA0_", ".", "= ", "'", '"', "\\", "`\\`", "%", "%41", "\\u0041"),
     *(
         "eyJ",

@@ -47,6 +47,13 @@ HIDDEN = [
     ("pass\x1b[1mword=hunter2\x1b[0m ok", None),
     ("data eyJwYXNzd29yZCI6ICJodW50ZXIyIiwgImEiOiAxfQ== end", "data [REDACTED:password] end"),
     ("data 70617373776f72643d68756e74657232 end", "data [REDACTED:password] end"),
+    ("user,password\nkim,hunter2\nbo,hunter2", "user,password\nkim,[REDACTED:password]\nbo,[REDACTED:password]"),
+    ("password:\n  hunter2abc", "password:\n  [REDACTED:password]"),
+    ("- name: DB_PASSWORD\n  value: hunter2", "- name: DB_PASSWORD\n  value: [REDACTED:password]"),
+    ('<entry key="password">hunter2</entry>', '<entry key="password">[REDACTED:password]</entry>'),
+    ("WHERE token IN ('hunter2', 'b')", "WHERE token IN ([REDACTED:token])"),
+    ("with password Tr0ub4dor9hunter2 (attempt 2)", "with password [REDACTED:password] (attempt 2)"),
+    ("passphrase: puzzle walnut lantern", "passphrase: [REDACTED:password]"),
     ("wallet bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", None),
 ]
 
@@ -75,6 +82,10 @@ LEFT = [
     "tag 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "max_tokens=512 prompt_tokens=1024",
     "reset token expired",
+    "Accepted password for kim from 10.0.0.1 port 52413 ssh2",
+    "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-abc123",
+    "password=password, token=%TOKEN%, secret=ref+vault://shop/db",
+    'WWW-Authenticate: Bearer realm="shop", error="invalid_token"',
 ]
 
 

@@ -15,6 +15,7 @@ from logspan.processors.redact import looks
 from logspan.processors.redact.cards import ibans
 from logspan.processors.redact.rules.keys import STRONG_QUERY_KEYS, WEAK_QUERY_KEYS
 from logspan.processors.redact.structure import Judge, Span, accepts, assigned, options, siblings, spoken
+from logspan.processors.redact.tables import columns
 
 Parser = Callable[[str, Judge], Iterator[Span]]
 
@@ -73,6 +74,8 @@ def key_values(text: str, judge: Judge) -> Iterator[Span]:
     yield from spoken(text, judge)
     yield from siblings(text, judge)
     yield from options(text, judge)
+    if "\n" in text:
+        yield from columns(text, judge)
 
 
 def bearer(text: str, judge: Judge) -> Iterator[Span]:

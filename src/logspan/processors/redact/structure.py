@@ -59,6 +59,13 @@ _REVERSED = re.compile(
 _ELEMENT = re.compile(
     r"<(?P<key>[A-Za-z_][\w.-]{0,63}(?::[\w.-]{1,63})?)(?:\s[^<>]{0,200})?>\s{0,8}(?P<value>[^<]{1,8192}?\s{0,8}(?=</|<!)|[^<\s]{1,8192}$)"
 )
+_XML_ENTRY = re.compile(
+    r"<[A-Za-z][\w.:-]{0,63}\s[^<>]{0,200}?(?:key|name|id)=\\{0,4}[\"'](?P<key>[^\"'<>]{1,100})\\{0,4}[\"'][^<>]{0,200}>\s{0,8}"
+    r"(?:<[Vv]alue>\s{0,8})?(?P<value>[^<]{1,8192}?)\s{0,8}</"
+)
+_XML_PAIR = re.compile(
+    r"<(?:key|name|Key|Name)>\s{0,8}(?P<key>[^<>]{1,100})\s{0,8}</(?:key|name|Key|Name)>\s{0,40}<(?:value|Value|string|val)>\s{0,8}(?P<value>[^<]{1,8192}?)\s{0,8}</"
+)
 _MULTIPART = re.compile(
     r"name=\\{0,8}\"?(?P<key>[\w.\[\]-]{1,100})\\{0,8}\"?[^\n]{0,200}(?:\r?\n[A-Za-z-]{1,40}:[^\n]{0,200}){0,3}\r?\n\r?\n(?P<value>[^\r\n]{1,8192})"
 )
@@ -72,6 +79,8 @@ _COOKIE = re.compile(
     r"(?P<joint>;?[ \t]{0,4})(?P<name>[^\s;,=\"'<>{}\[\]()]{1,256})(?:=(?P<value>[^\s;,\"'<>\\]{0,8192}))?(?=[;,\s\"'\\]|$)"
 )
 _CHANGED = re.compile(r"[\"']?[ \t]{1,4}to[ \t]{1,4}[\"']?(?P<value>[^\s\"',;]{4,512})")
+_PHRASE_KEY = re.compile(r"(?i)phrase|mnemonic|seed")
+_PHRASE = re.compile(r"[\"']?(?P<words>[a-z]{2,12}(?:[ -][a-z]{2,12}){2,24})")
 _COOKIE_ATTRIBUTES = frozenset(
     {"path", "domain", "expires", "max-age", "samesite", "secure", "httponly", "priority", "partitioned", "version"}
 )
@@ -97,7 +106,8 @@ def assigned(text: str, judge: Judge) -> Iterator[Span]:
             yield from cookies
             position = cookies[-1][1]
             continue
-        span = _assigned_value(text, match, found)
+        phrase = _PHRASE.match(text, match.end()) if _PHRASE_KEY.search(match["key"]) else None
+        span = phrase.span("words") if phrase else _assigned_value(text, match, found)
         if span is not None:
             yield (*span, found[0])
             position = max(span[1], position)
@@ -182,7 +192,7 @@ def siblings(text: str, judge: Judge) -> Iterator[Span]:
             span = value_at(text, match.end(), found, "=", quoted=True) if found else None
             if found and span:
                 yield (*span, found[0])
-    for expression in (_REVERSED, _ELEMENT, _MULTIPART, _BARE_PAIR):
+    for expression in (_REVERSED, _ELEMENT, _XML_ENTRY, _XML_PAIR, _MULTIPART, _BARE_PAIR):
         for match in expression.finditer(text):
             found = judge(match["key"])
             bare = expression is _BARE_PAIR

@@ -1,0 +1,38 @@
+"""Tables inside of texts: a line of names, and under it lines of values in the same order (CSV, tabs, pipes)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from logspan.processors.redact.structure import Judge, Span, accepts
+
+_DELIMITERS = ("\t", "|", ";", ",")
+_HEADER = re.compile(r"[\s|]{0,8}[A-Za-z_][\w .-]{0,40}(?:[,;|\t][\w .-]{0,42}){1,40}[\s|]{0,8}")
+
+
+def columns(text: str, judge: Judge) -> Iterator[Span]:
+    """The values under sensitive names; a line with another number of parts ends the table."""
+    position, delimiter, judged, width = 0, "", dict[int, tuple[str, bool]](), 0
+    for line in text.split("\n"):
+        parts = line.split(delimiter) if delimiter else []
+        if judged and len(parts) == width:
+            yield from _row(parts, position, len(delimiter), judged)
+        elif _HEADER.fullmatch(line):
+            delimiter = next(sign for sign in _DELIMITERS if sign in line)
+            names = line.split(delimiter)
+            width = len(names)
+            judged = {number: found for number, name in enumerate(names) if (found := judge(name.strip()))}
+        elif set(line) - set("-+|= \r"):
+            judged = {}
+        position += len(line) + 1
+
+
+def _row(parts: list[str], position: int, gap: int, judged: dict[int, tuple[str, bool]]) -> Iterator[Span]:
+    for number, part in enumerate(parts):
+        value = part.strip(" \t\r\"'")
+        found = judged.get(number)
+        if found and accepts(value, found, strict=False):
+            start = position + part.index(value)
+            yield start, start + len(value), found[0]
+        position += len(part) + gap
