@@ -304,6 +304,20 @@ def test_31_it_is_switched_off_when_it_takes_too_long_once() -> None:
     assert list(stage.switched_off) == ["enricher:takes_long"]
 
 
+def test_31_a_failure_that_took_too_long_is_one_failure() -> None:
+    """A call that waits for a time-out and then raises is counted once, and is the last one."""
+
+    def times_out(record: RecordView, context: EnrichContext) -> NoReturn:
+        stage.now += 1.5
+        raise TimeoutError
+
+    stage = Stage(times_out, budget=1.0)
+    for _ in range(3):
+        assert stage.attributes(a=1) == {"a": 1}
+    assert stage.failures == ["enricher:times_out"]
+    assert len(stage.said) == len(stage.switched_off) == 1
+
+
 def test_31_the_budget_itself_is_allowed() -> None:
     """And each call has one of its own."""
     stage = Stage(slow(lambda: stage, 1.0), budget=1.0)

@@ -92,18 +92,22 @@ class OwnEnrichers:
         if inside and self._is_stuck(watched, started):
             return
         inside[thread] = started
+        failure = ""
         try:
             found = watched.function(view, self._context)
             if found is not None:
                 _add(record, found)
-            watched.failures = 0
         except Exception as error:
-            self._failed(watched, error)
+            failure = type_name(error)
         finally:
             inside.pop(thread, None)
-            took = self._timer() - started
-            if took > self._budget:
-                self._overran(watched, took)
+        took = self._timer() - started
+        if took > self._budget:
+            self._overran(watched, took)
+        elif failure:
+            self._failed(watched, failure)
+        else:
+            watched.failures = 0
 
     def _is_stuck(self, watched: _Watched, now: float) -> bool:
         """Whether another thread has been inside for too long: it may never come out, and must not be followed."""
@@ -118,12 +122,12 @@ class OwnEnrichers:
         if self._switch_off(watched, reason):
             self._count(watched.name)
 
-    def _failed(self, watched: _Watched, error: Exception) -> None:
+    def _failed(self, watched: _Watched, failure: str) -> None:
         self._count(watched.name)
-        self._say(watched.name, f"{watched.name} failed, and added nothing to a record: {type_name(error)}")
+        self._say(watched.name, f"{watched.name} failed, and added nothing to a record: {failure}")
         watched.failures += 1
         if watched.failures >= self._failure_threshold:
-            self._switch_off(watched, f"failed {watched.failures} times in a row, last with {type_name(error)}")
+            self._switch_off(watched, f"failed {watched.failures} times in a row, last with {failure}")
 
     def _switch_off(self, watched: _Watched, reason: str) -> bool:
         """Take it out of those that run, and say so; False when another thread was quicker."""
