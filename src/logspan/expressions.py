@@ -6,6 +6,7 @@ Elsewhere (no wheel for the platform) the same expressions run on `re`, over sho
 from __future__ import annotations
 
 import functools
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
@@ -37,19 +38,42 @@ def is_linear() -> bool:
     return re2_module() is not None
 
 
+class OfThisProcess:
+    """What `make` has made in this process; made anew in a forked child, at the first use.
+
+    RE2 locks its automata while it searches: a thread of the parent that was at it leaves the lock held in the child
+    for ever. What is left of the parent's is kept, as its end might ask for that lock.
+    """
+
+    __slots__ = ("_found", "_left", "_make", "_process")
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._left: list[Any] = []
+        self._found, self._process = make(), os.getpid()
+
+    def __call__(self) -> Any:
+        """It."""
+        if self._process != os.getpid():
+            self._left.append(self._found)
+            self._found, self._process = self._make(), os.getpid()
+        return self._found
+
+
 class Pattern:
     """One expression; finds the spans of its matches."""
 
     __slots__ = ("_compiled", "_groups", "_linear")
 
     def __init__(self, expression: str) -> None:
-        self._compiled, self._linear = _compile(expression)
-        self._groups: int = self._compiled.groups
+        self._linear = is_linear()
+        self._compiled = OfThisProcess(lambda: _compile(expression))
+        self._groups: int = self._compiled().groups
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
         """Each match, or its groups when it has some, in characters."""
         target = text.encode() if self._linear and text.isascii() else text
-        for match in self._compiled.finditer(target):
+        for match in self._compiled().finditer(target):
             if not self._groups:
                 yield match.span()
                 continue
@@ -60,7 +84,7 @@ class Pattern:
 
     def search(self, text: str) -> bool:
         """Whether it matches somewhere."""
-        return self._compiled.search(text) is not None
+        return self._compiled().search(text) is not None
 
 
 @functools.lru_cache(maxsize=8)
@@ -70,7 +94,14 @@ def pattern_set(expressions: tuple[str, ...]) -> Callable[[str], Sequence[int] |
     What is returned gives the positions of these; None or nothing when there are none.
     """
     re2 = re2_module()
-    return _re_set(expressions) if re2 is None else _re2_set(re2, expressions)  # type: ignore[no-any-return]
+    if re2 is None:
+        return _re_set(expressions)  # type: ignore[no-any-return]
+    made = OfThisProcess(lambda: _re2_set(re2, expressions))
+
+    def match(text: str) -> Sequence[int] | None:
+        return made()(text)  # type: ignore[no-any-return]
+
+    return match
 
 
 def _re2_set(re2: ModuleType, expressions: Sequence[str]) -> Any:
@@ -88,12 +119,12 @@ def _re_set(expressions: Sequence[str]) -> Any:
     return lambda text: [number for number, search in enumerate(searches) if search(text)]
 
 
-def _compile(expression: str) -> tuple[Any, bool]:
+def _compile(expression: str) -> Any:
     re2 = re2_module()
     try:
         if re2 is None:
-            return re.compile(expression), False
-        return re2.compile(expression, _options(re2)), True
+            return re.compile(expression)
+        return re2.compile(expression, _options(re2))
     except re.error as error:
         raise PatternError(str(error)) from None
     except Exception as error:  # re2.error
