@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.fastapi.leaks import ENDS, SCOPE, STEPS, leaks, tangled
 from tests.fastapi.support import Seen, Watched, served, watched
 
+LONG = pytest.mark.timeout(180)
 LISTS = st.lists(st.tuples(st.lists(st.sampled_from(STEPS), max_size=8), st.sampled_from(ENDS)), min_size=2, max_size=8)
 
 
@@ -125,19 +126,19 @@ class Hammer:
 
 
 @pytest.mark.parametrize(
-    ("server", "seconds"),
+    ("server", "seconds", "mode"),
     [
-        ({"http": "h11", "loop": "asyncio"}, 2),
-        pytest.param({"http": "httptools", "loop": "uvloop"}, 2, marks=pytest.mark.slow),
-        pytest.param({"http": "httptools", "loop": "asyncio"}, 20, marks=[pytest.mark.slow, pytest.mark.timeout(180)]),
+        ({"http": "h11", "loop": "asyncio"}, 2, "native"),
+        pytest.param({"http": "httptools", "loop": "uvloop"}, 2, "contrib", marks=pytest.mark.slow),
+        pytest.param({"http": "httptools", "loop": "asyncio"}, 20, "native", marks=[pytest.mark.slow, LONG]),
     ],
     ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else str(value),
 )
-def test_200_clients_at_once_have_nothing_of_each_other(server: dict[str, Any], seconds: float) -> None:
+def test_200_clients_at_once_have_nothing_of_each_other(server: dict[str, Any], seconds: float, mode: str) -> None:
     """Over real sockets: kept connections, bodies over 64 KiB, pipelining; and there is a record of each request."""
     app = tangled()
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
-    with watched(app) as seen:
+    with watched(app, tracing={"instrumentation": mode}) as seen:
         with served(app, **server) as port:
             hammer = Hammer(port, seconds)
             asyncio.run(hammer.run(200))
