@@ -13,6 +13,7 @@ from benchmarks.table import Case, Column, Figures, Table
 
 COLUMNS = {
     "record_us": Column("a record", "{:.1f} us"),
+    "first_us": Column("the first 500", "{:.1f} us"),
     "hidden_percent": Column("hidden", "{:.0f} %"),
 }
 
