@@ -13,7 +13,7 @@ from logspan.processors.redact.encoded import decoded_spans
 from logspan.processors.redact.folding import Plain, fold, needs_folding
 from logspan.processors.redact.keys import KeyRules, key_words, sieve_expression
 from logspan.processors.redact.parsers import PARSERS
-from logspan.processors.redact.rule import Rule
+from logspan.processors.redact.rule import LONG_RUN, Rule
 from logspan.processors.redact.validators import VALIDATORS
 
 _WINDOW = 72
@@ -21,9 +21,8 @@ _WINDOW = 72
 _CHECK_EVERY = 256
 _MARKER = re.compile(r"\[REDACTED:[^\]\n]{1,100}\][^\s]{0,4}")
 _COUNTED = frozenset({"iban"})
-"""Rules whose hints count letters and digits, as the next one does. Joined with the others they multiply the states of
+"""Rules whose hints count letters and digits, as LONG_RUN does. Joined with the others they multiply the states of
 the automaton: it would grow with every new text, and a clean record take ten times as long."""
-_ENCODED_HINT = r"[A-Za-z0-9+/_-]{24}"
 
 
 class RuleFailedError(Exception):
@@ -71,8 +70,12 @@ class Engine:
             for number, finder in enumerate(finders)
             if isinstance(finder, _Matched) and finder.near is not None
         )
-        counted = [number for number, finder in enumerate(finders) if finder.rule.id in _COUNTED]
-        self.match = _Sieve((*hints, _ENCODED_HINT), (*counted, self._encoded))
+        counted = [
+            number
+            for number, (finder, hint) in enumerate(zip(finders, hints, strict=True))
+            if finder.rule.id in _COUNTED or hint == LONG_RUN
+        ]
+        self.match = _Sieve((*hints, LONG_RUN), (*counted, self._encoded))
         """The sieve: given a text, which rules may find something in it."""
 
     def rule(self, rule: str) -> Rule:

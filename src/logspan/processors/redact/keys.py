@@ -98,7 +98,7 @@ def sieve_expression(rules: Mapping[str, Rule], blocked_keys: Iterable[str]) -> 
     short = [word for word in spelled if len(word) <= 4]
     long = [word for word in spelled if len(word) > 4]
     either = "|".join(part for part in ("|".join(long), _bounded(short), "|".join(_GLUED)) if part)
-    return rf"(?i)(?:{either})[\w.$-]*[^\w.$-]"
+    return rf"(?i)(?:{either})"
 
 
 def _bounded(short: list[str]) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from logspan.processors.redact.rule import Rule
+from logspan.processors.redact.rules.keys import STRONG_QUERY_KEYS, WEAK_QUERY_KEYS
+
+QUERY_HINT = rf"(?i)[?&#;](?:{'|'.join(sorted(STRONG_QUERY_KEYS | WEAK_QUERY_KEYS))})="
 
 CREDENTIAL_RULES: tuple[Rule, ...] = (
     Rule(
@@ -25,8 +28,8 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         parser="pem",
         hint=r"-----BEGIN|BEGIN [A-Z0-9 ]*PRIVATE|PuTTY-User-Key-File|AAAAB3NzaC1|b3BlbnNzaC1rZXk",
     ),
-    Rule("url-password", "parser", parser="userinfo", hint=r"(?:://|//|%3[aA]%2[fF]%2[fF]).*@|:[^\s@]+@"),
-    Rule("url-secret", "parser", parser="query", hint=r"[?&#;][A-Za-z0-9_.%$-]{1,40}="),
+    Rule("url-password", "parser", parser="userinfo", hint=r"[^\s@]@"),
+    Rule("url-secret", "parser", parser="query", hint=QUERY_HINT),
     Rule(
         "webhook",
         "pattern",
@@ -45,7 +48,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         "command-line",
         "parser",
         parser="command",
-        hint=r"(?i)\bcurl\b|\s-[apwku]\b|\bAUTH\s|\bLOGIN\s|\bwget\b|--?[a-z-]*(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bhttps? -|\bxhs? -",
+        hint=r"(?i)\bcurl\b|\s-[apwku]\b|\bAUTH\s|\bLOGIN\s|\bwget\b|-(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bhttps? -|\bxhs? -",
     ),
     Rule("sql", "parser", parser="sql", hint=r"(?i)insert\s+into|set\s+password|identified\s+by|\bpassword\s*\(?\s*'"),
     Rule(
@@ -105,7 +108,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         "login-pair",
         "pattern",
         pattern=r"(?i)\b(?:login|logon|log in|credentials?|auth|signin|user)(?: (?:as|for|with|attempt|using))?[ :=]{1,3}[\w.@-]{1,64}[/:]([^\s/:,;\"']{8,128})",
-        hint=r"(?i)(?:log[io]n|credential|auth|sign ?in|log in|user)[a-z ]*[ :=]+[\w.@-]+[/:]",
+        hint=r"(?i)(?:log[io]n|credentials?|log in|sign ?in|auth|user)[ :=]",
         validator="unlike-words",
     ),
     Rule(
