@@ -410,12 +410,13 @@ class DeadlySpool(Spool):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_spools_thread_that_has_died_is_replaced(tmp_path: Path) -> None:
     """The watchdog sees it, counts it, and a new one goes on (fault 28)."""
+    earlier = set(threading.enumerate())
     memory = InMemoryExporter()
     spool = DeadlySpool("test", SpoolConfig(tmp_path / "spool"))
     kit = Kit(memory, spool=spool, mode="always")
     kit.put(3)
     assert memory.wait_for(3, 20)
-    (thread,) = [each for each in threading.enumerate() if each.name == "logspan-spool-test"]
+    (thread,) = [each for each in set(threading.enumerate()) - earlier if each.name == "logspan-spool-test"]
     spool.is_deadly = True
     thread.join(20)
     assert not thread.is_alive()
