@@ -193,7 +193,7 @@ class _Matched(_Finder):
 class _Parsed(_Finder):
     """A rule with a parser; what the parser finds may go by other rules (those of keys)."""
 
-    def __init__(self, rule: Rule, judge: Callable[[str], tuple[str, bool] | None], rules: Mapping[str, Rule]) -> None:
+    def __init__(self, rule: Rule, judge: Callable[[str], tuple[str, int] | None], rules: Mapping[str, Rule]) -> None:
         super().__init__(rule)
         self._parse = PARSERS[rule.parser]
         self._judge = judge

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 from logspan.expressions import Pattern
 from logspan.processors.redact.rule import Rule
-from logspan.processors.redact.rules.keys import FILLERS, HARMLESS_KEYS, WEAK_KEYS
+from logspan.processors.redact.rules.keys import FILLERS, HARMLESS_KEYS, VAGUE_KEYS, WEAK_KEYS
 
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\x00-\x7f]+")
+_WORDS = re.compile(r"[A-Z]+(?![a-z\x80-\U0010ffff])|[A-Z]?[a-z\x80-\U0010ffff]+|[0-9]+")
 _MOST_KEYS = 8_192
 _LONGEST_KEY = 256
 _GLUED = (
     *("password", "passwd", "passphrase", "apikey", "secretkey", "accesskey", "privatekey", "sessionid", "sessid"),
     *("token", "secret", "pwd", "credential", "credentials", "passcode", "pw"),
+    *("密码", "密碼", "口令", "パスワード", "비밀번호", "пароль", "passwort", "kennwort"),
 )
-"""Endings of words that are written as one: `PGPASSWORD`, `accesstoken`, `clientsecret`."""
+"""Endings of words that are written as one: `PGPASSWORD`, `accesstoken`, `用户密码`."""
 _NUMBERED = frozenset({"2fa", "cvv2", "cvc2", "cookie2"})
 
 
@@ -45,15 +47,15 @@ class KeyRules:
         self._longest = max(map(len, self._rules), default=0)
         self._allowed = frozenset(key.lower() for key in allowed_keys)
         self._patterns = tuple(Pattern(pattern) for pattern in patterns)
-        self._known: dict[str, tuple[str, bool] | None] = {}
+        self._known: dict[str, tuple[str, int] | None] = {}
 
     def rule(self, key: str) -> str | None:
         """The id of the rule that a key falls under, or None."""
         found = self.judge(key)
         return None if found is None else found[0]
 
-    def judge(self, key: str) -> tuple[str, bool] | None:
-        """The rule's id, and whether the key is a weak one: its value has to look like a secret as well."""
+    def judge(self, key: str) -> tuple[str, int] | None:
+        """The rule's id, and how weak the key is: 0, 1 (its value has to look like a secret) or 2 (and like no word)."""
         try:
             return self._known[key]
         except KeyError:
@@ -62,32 +64,52 @@ class KeyRules:
                 self._known[key] = found
             return found
 
-    def _judge(self, key: str) -> tuple[str, bool] | None:
+    def _judge(self, key: str) -> tuple[str, int] | None:
         if key.lower() in self._allowed:
             return None
         if any(pattern.search(key) for pattern in self._patterns) or key.casefold() in self._blocked:
-            return "blocked-key", False
+            return "blocked-key", 0
         words = () if "=" in key or "://" in key else key_words(key)
-        while len(words) > 1 and (words[-1] in FILLERS or words[-1].isdigit()) and "".join(words[-2:]) not in _NUMBERED:
+        while words:
+            if any(" ".join(words[-length:]) in HARMLESS_KEYS for length in (1, 2, 3)):
+                return None
+            found = self._last_words(words)
+            if found is not None:
+                return found
+            if not _has_filler(words):
+                return self._glued(words[-1])
             words = words[:-1]
-        if any(" ".join(words[-length:]) in HARMLESS_KEYS for length in (1, 2, 3)):
-            return None
+        return None
+
+    def _last_words(self, words: tuple[str, ...]) -> tuple[str, int] | None:
         for length in range(min(self._longest, len(words)), 0, -1):
             rule = self._rules.get(words[-length:])
             if rule is not None:
-                return rule, length == 1 and words[-1] in WEAK_KEYS
-        return self._glued(words[-1]) if words else None
+                return rule, _weakness(words[-1]) if length == 1 else 0
+        return None
 
-    def _glued(self, word: str) -> tuple[str, bool] | None:
+    def _glued(self, word: str) -> tuple[str, int] | None:
         for ending in _GLUED:
             if word.endswith(ending) and len(word) > len(ending):
                 rule = self._rules.get((ending,))
-                return None if rule is None else (rule, False)
+                return None if rule is None else (rule, 0)
         return None
+
+
+def _weakness(word: str) -> int:
+    return 2 if word in VAGUE_KEYS else int(word in WEAK_KEYS)
+
+
+def _has_filler(words: tuple[str, ...]) -> bool:
+    """Whether the last word says nothing of what the key holds: `password.value`, `token2`, but not `cvv2`."""
+    filler = words[-1] in FILLERS or words[-1].isdigit()
+    return len(words) > 1 and filler and "".join(words[-2:]) not in _NUMBERED
 
 
 def key_words(key: str) -> tuple[str, ...]:
     """`dbPassword`, `DB-PASSWORD` and `db.password` are all `("db", "password")`."""
+    if not key.isascii():
+        key = unicodedata.normalize("NFC", key)
     return tuple(word.lower() for word in _WORDS.findall(key))
 
 
@@ -95,11 +117,13 @@ def sieve_expression(rules: Mapping[str, Rule], blocked_keys: Iterable[str]) -> 
     """An RE2 expression that matches wherever a text may hold one of the keys with a value behind it."""
     words = {key_words(key) for rule in rules.values() for key in rule.keys} | set(map(key_words, blocked_keys))
     spelled = sorted({r"[\s_.$-]*".join(map(re.escape, key)) for key in words if key})
-    short = [word for word in spelled if len(word) <= 4]
-    long = [word for word in spelled if len(word) > 4]
+    short = [word for word in spelled if len(word) <= 4 and word.isascii()]
+    long = [word for word in spelled if word not in short]
     either = "|".join(part for part in ("|".join(long), _bounded(short), "|".join(_GLUED)) if part)
     return rf"(?i)(?:{either})"
 
 
 def _bounded(short: list[str]) -> str:
-    return rf"(?:\b|_|[^\x00-\x7f])(?:{'|'.join(short)})" if short else ""
+    """Short words at the beginning of a word, also of one within `camelCase`."""
+    capital = "|".join(word.capitalize() for word in short)
+    return rf"(?:\b|_|[^\x00-\x7f])(?:{'|'.join(short)})|(?-i:[a-z](?:{capital}))" if short else ""

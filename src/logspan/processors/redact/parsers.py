@@ -216,7 +216,7 @@ def sql(text: str, judge: Judge) -> Iterator[Span]:
             yield (*match.span("password"), "sql")
 
 
-def _tuples(text: str, position: int, judged: dict[int, tuple[str, bool]]) -> Iterator[Span]:
+def _tuples(text: str, position: int, judged: dict[int, tuple[str, int]]) -> Iterator[Span]:
     while (opening := _TUPLE.match(text, position)) is not None:
         position, number, ended = opening.end(), 0, False
         while not ended and (literal := _LITERAL.match(text, position)) is not None and literal.end() > position:

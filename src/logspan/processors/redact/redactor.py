@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from logspan.settings import RedactionSettings
 
 TENANT = "logspan.tenant.id"
-_PLAIN = frozenset({float, bool, type(None)})
+_PLAIN = frozenset({bool, type(None)})
 _LEAST_NUMBER = 10**8
 _MOST_KEYS = 8_192
 _MOST_SCOPES = 1_024
@@ -170,6 +170,9 @@ class Redactor:
             elif kind is int:
                 if not -_LEAST_NUMBER < value < _LEAST_NUMBER:  # type: ignore[operator]
                     joined.append(str(value))
+            elif kind is float:
+                if value >= _LEAST_NUMBER:  # type: ignore[operator]
+                    joined.append(f"{value:.0f}")
             elif kind not in _PLAIN:
                 return False
         text = _JOINT.join(joined)

@@ -14,7 +14,7 @@ from logspan.processors.redact import looks
 from logspan.processors.redact.rules.keys import PLURALS
 
 Span = tuple[int, int, str]
-Judge = Callable[[str], tuple[str, bool] | None]
+Judge = Callable[[str], tuple[str, int] | None]
 
 _Q = r"\\{0,8}[\"'`]"
 _KEY = r"[A-Za-z_$@\x80-\U0010ffff][\w.$@\-]{0,99}"
@@ -115,7 +115,7 @@ def assigned(text: str, judge: Judge) -> Iterator[Span]:
                 yield (*changed.span("value"), found[0])
 
 
-def _assigned_value(text: str, match: re.Match[str], found: tuple[str, bool]) -> tuple[int, int] | None:
+def _assigned_value(text: str, match: re.Match[str], found: tuple[str, int]) -> tuple[int, int] | None:
     quoted = any(quote in match["close"] for quote in "'\"`")
     separator = match["sep"].strip()
     span = value_at(text, match.end(), found, separator, prose=bool(match["prose"]), quoted=quoted)
@@ -211,7 +211,7 @@ def options(text: str, judge: Judge) -> Iterator[Span]:
 
 
 def value_at(
-    text: str, start: int, found: tuple[str, bool], separator: str, *, prose: bool = False, quoted: bool = False
+    text: str, start: int, found: tuple[str, int], separator: str, *, prose: bool = False, quoted: bool = False
 ) -> tuple[int, int] | None:
     """The span of the value that begins at `start`, or None if that is no secret: a placeholder, a word of a sentence."""
     opening = _OPEN_QUOTE.match(text, start)
@@ -240,7 +240,7 @@ def value_at(
     return _bare(text, start, found, prose=prose, spaced=spaced)
 
 
-def _bare(text: str, start: int, found: tuple[str, bool], *, prose: bool, spaced: bool) -> tuple[int, int] | None:
+def _bare(text: str, start: int, found: tuple[str, int], *, prose: bool, spaced: bool) -> tuple[int, int] | None:
     match = _BARE.match(text, start)
     if match is None:
         return None
@@ -280,12 +280,16 @@ def _trimmed(text: str, start: int, end: int) -> int:
     return end
 
 
-def accepts(value: str, found: tuple[str, bool], *, strict: bool) -> bool:
+def accepts(value: str, found: tuple[str, int], *, strict: bool) -> bool:
     """Whether a value may be the secret that its key announces."""
     rule, weak = found
     if not value or value.isspace() or looks.is_placeholder(value) or value.startswith("[REDACTED"):
         return False
     if rule in ("cvv", "pin", "otp") and not any(map(str.isdigit, value)):
+        return False
+    if rule == "pin" and value.isdigit() and len(value) < _SHORTEST_PIN:
+        return False
+    if rule == "secret" and _OBJECT.fullmatch(value):
         return False
     if rule == "webhook-url" and "://" not in value:
         return False
@@ -295,11 +299,18 @@ def accepts(value: str, found: tuple[str, bool], *, strict: bool) -> bool:
         return False  # PWD, the working directory; a file that holds the password
     if rule in ("token", "api-key", "csrf", "session") and value.isdigit() and len(value) < 5:
         return False
+    if weak > 1:
+        return looks.is_random(value) and not value.isdigit() and len(value) >= _MADE
     if weak or strict:
         return looks.is_secretive(value) and not (weak and value.isdigit() and len(value) < 6)
     return True
 
 
+_MADE = 12
+"""Characters that a machine's secret has at least."""
+_SHORTEST_PIN = 3
+_OBJECT = re.compile(r"[a-z]+(?:-[a-z0-9]{1,20}){0,8}/[a-z]+(?:[.-][a-z0-9]{1,20}){0,8}")
+"""`namespace/name`, as Kubernetes calls a secret."""
 _PATH = re.compile(r"(?:~?/|[A-Z]:\\)[\w.\-/\\]*")
 
 
@@ -322,7 +333,12 @@ def _end_of_cut(text: str, start: int) -> int:
 
 
 _HOLE = re.compile(r"\$\{{1,2}[^{}\n]{0,100}\}{1,2}|\{{1,2}[ \w.|-]{0,60}\}{1,2}|\[(?:REDACTED|[ A-Za-z_*.-]{0,60}\])")
-_K8S_SECRET = re.compile(r"\{\s{0,8}\\{0,8}[\"']?(?:secretName|name|optional|defaultMode|items|key)\b")
+_K8S_SECRET = re.compile(r"\[?\s{0,8}\{\s{0,8}\\{0,8}[\"']?(?:secretName|name|optional|defaultMode|items|key)\b")
+_SCHEMA = re.compile(r"\{\s{0,8}\\{0,8}[\"']type\\{0,8}[\"']:\s{0,8}\\{0,8}[\"'](?:string|object|array|integer|number|boolean)\b")
+_HELD = re.compile(r"[\"'](?:value|default|const|enum|examples?|data|content)\\{0,8}[\"']")
+_FIRST = re.compile(r"\[\s{0,40}\\{0,8}[\"'](?P<item>[^\"'\\\[\]{}]{1,512})\\{0,8}[\"']")
+_DESCRIPTION = 1_024
+"""Characters of a schema or a reference that are looked at."""
 
 
 def _literals(text: str, start: int) -> tuple[int, int] | None:
@@ -331,11 +347,16 @@ def _literals(text: str, start: int) -> tuple[int, int] | None:
     return (start + 1, end) if end > start + 1 and text[start + 1] in "'\"\\" else None
 
 
-def _container(text: str, start: int, found: tuple[str, bool]) -> tuple[int, int] | None:
-    """A list or mapping as a whole; at the end of a text that was cut off."""
-    depth, opened = 0, False
-    if found[1] or _HOLE.match(text, start) or _K8S_SECRET.match(text, start):
+def _container(text: str, start: int, found: tuple[str, int]) -> tuple[int, int] | None:
+    """A list or mapping as a whole, up to the end of a text that was cut off; not what only describes or names a secret."""
+    describes = _K8S_SECRET.match(text, start) or _SCHEMA.match(text, start)
+    if _HOLE.match(text, start) or (describes and not _HELD.search(text, start, start + _DESCRIPTION)):
         return None
+    if found[1]:
+        first = _FIRST.match(text, start)
+        if first is None or not accepts(first["item"], found, strict=False):
+            return None
+    depth, opened = 0, False
     for match in re.finditer(r"[{}\[\]]", text[start : start + _MOST]):
         depth += 1 if match[0] in "{[" else -1
         opened = True

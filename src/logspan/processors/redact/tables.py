@@ -13,7 +13,7 @@ _HEADER = re.compile(r"[\s|]{0,8}[A-Za-z_][\w .-]{0,40}(?:[,;|\t][\w .-]{0,42}){
 
 def columns(text: str, judge: Judge) -> Iterator[Span]:
     """The values under sensitive names; a line with another number of parts ends the table."""
-    position, delimiter, judged, width = 0, "", dict[int, tuple[str, bool]](), 0
+    position, delimiter, judged, width = 0, "", dict[int, tuple[str, int]](), 0
     for line in text.split("\n"):
         parts = line.split(delimiter) if delimiter else []
         if judged and len(parts) == width:
@@ -28,7 +28,7 @@ def columns(text: str, judge: Judge) -> Iterator[Span]:
         position += len(line) + 1
 
 
-def _row(parts: list[str], position: int, gap: int, judged: dict[int, tuple[str, bool]]) -> Iterator[Span]:
+def _row(parts: list[str], position: int, gap: int, judged: dict[int, tuple[str, int]]) -> Iterator[Span]:
     for number, part in enumerate(parts):
         value = part.strip(" \t\r\"'")
         found = judged.get(number)

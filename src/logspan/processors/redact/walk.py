@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from logspan.values import CUT, MAX_TEXT, clean_value, cut_text
 
 _MAX_DEPTH = 40
 """Deeper than anything that capture lets in; what is below is cut, never passed through."""
-_PLAIN = frozenset({float, bool, type(None)})
+_PLAIN = frozenset({bool, type(None)})
 _LEAST_NUMBER = 10**8
 _NAMES = frozenset(
     {
@@ -37,6 +38,9 @@ _ARGUMENTS = frozenset({"args", "params", "parameters", "arguments", "bindings",
 _HOLE = re.compile(r"(?P<key>[\w.$-]{1,64})[\"'`\\]{0,4}\s{0,4}(?:=|:|=>|\bis|\bto)?\s{0,4}[\"'(]{0,2}$")
 _HOLES = re.compile(r"%(?:\(\w{1,64}\))?[-+0-9.]{0,8}[sdrif]|\{\w{0,64}(?:![rsa])?\}|\?|\$[0-9]{1,3}|:\w{1,64}\b")
 _REFERENCE = frozenset({"secretName", "name", "key", "optional", "items", "defaultMode", "namespace"})
+_SCHEMA_TYPES = ("string", "object", "array", "integer", "number", "boolean", "null")
+_HELD = frozenset({"value", "default", "const", "enum", "example", "examples", "data", "content"})
+"""What a JSON schema may say of the values themselves."""
 _NAME = re.compile(r"-{0,2}[A-Za-z][\w.$:-]{0,63}")
 
 
@@ -45,7 +49,7 @@ class Key(NamedTuple):
 
     name: str
     rule: Rule | None = None
-    weak: bool = False
+    weak: int = 0
     about: tuple[int, ...] = ()
     ignored: bool = False
 
@@ -114,6 +118,8 @@ class Walk:
         if rule is None or value is None or isinstance(value, bool):
             return value
         if isinstance(value, dict | list):
+            if key.weak and isinstance(value, list):
+                return self._each(key, value, path, context, depth)
             if key.weak or not value or _is_harmless(value):
                 return self.value(value, path, context, depth)
             self._note(rule, path, 0, len(str(value)))
@@ -127,6 +133,13 @@ class Walk:
         self._note(rule, path, 0, len(text))
         return self._replaced(rule, text)
 
+    def _each(self, key: Key, items: Sequence[AnyValue], path: str, context: str, depth: int) -> AnyValue:
+        """Under a key that may mean something else: of a list, what looks like a secret."""
+        if depth > _MAX_DEPTH:
+            return CUT
+        places = (f"{path}[{number}]" if self._explains else "" for number in range(len(items)))
+        return [self._by_key(key, item, place, context, depth + 1) for item, place in zip(items, places, strict=True)]
+
     def value(
         self, value: AnyValue, path: str = "", context: str = "", depth: int = 0, about: tuple[int, ...] = ()
     ) -> AnyValue:
@@ -134,7 +147,7 @@ class Walk:
         kind = type(value)
         if kind is str:
             return self.text(value, path, context, about)  # type: ignore[arg-type]
-        if kind is int:
+        if kind is int or kind is float:
             return self._number(value, path, context, about)  # type: ignore[arg-type]
         if kind in _PLAIN:
             return value
@@ -178,11 +191,11 @@ class Walk:
         except Exception:
             raise RuleFailedError(rule.id) from None
 
-    def _number(self, number: int, path: str, context: str, about: tuple[int, ...]) -> AnyValue:
-        """A card or a social security number may be kept as an integer."""
-        if -_LEAST_NUMBER < number < _LEAST_NUMBER:
+    def _number(self, number: float, path: str, context: str, about: tuple[int, ...]) -> AnyValue:
+        """A card or a social security number may be kept as an integer, or have become a float on its way."""
+        if -_LEAST_NUMBER < number < _LEAST_NUMBER or not math.isfinite(number):
             return number
-        text = str(number)
+        text = str(int(number))
         redacted = self.text(text, path, context, about)
         return number if redacted == text else redacted
 
@@ -283,10 +296,16 @@ class Walk:
 
 
 def _is_harmless(value: dict[str, AnyValue] | list[AnyValue]) -> bool:
-    """What a form says of a field, or a reference to a secret of Kubernetes."""
+    """What a form or a schema says of a field, or a reference to a secret of Kubernetes."""
     if isinstance(value, dict):
+        if value.get("type") in _SCHEMA_TYPES and not _HELD.intersection(value):
+            return True
         return all(key in _REFERENCE for key in value) or all(isinstance(item, int | float) for item in value.values())
-    return all(isinstance(item, str) and looks.is_sentence(item) for item in value)
+    return all(looks.is_sentence(item) if isinstance(item, str) else _is_reference(item) for item in value)
+
+
+def _is_reference(item: AnyValue) -> bool:
+    return isinstance(item, dict) and all(key in _REFERENCE for key in item)
 
 
 def _last(key: str) -> str:

@@ -4,6 +4,24 @@ from __future__ import annotations
 
 from logspan.processors.redact.rule import Rule
 
+_WHOSE_KEY = (
+    *("stripe", "sendgrid", "mailgun", "mailchimp", "postmark", "twilio", "vonage", "openai", "anthropic", "gemini"),
+    *("mistral", "cohere", "groq", "deepseek", "pinecone", "github", "gitlab", "google", "maps", "aws", "azure"),
+    *("datadog", "newrelic", "new relic", "sentry", "rollbar", "bugsnag", "algolia", "firebase", "heroku", "okta"),
+    *("cloudflare", "auth0", "paypal", "braintree", "adyen", "square", "shopify", "plaid", "mapbox", "pusher", "fcm"),
+    *("segment", "amplitude", "mixpanel", "pagerduty", "opsgenie", "launchdarkly", "supabase", "hubspot", "zendesk"),
+    *("vault", "vendor", "partner", "merchant", "gateway", "provider", "service account", "publisher"),
+    *("deploy", "signature", "hashing", "verification", "admin", "server", "webhook", "provisioning", "enrollment"),
+    *("registration", "write", "ingestion", "crypto", "jwt", "oauth", "agent", "bot", "symmetric"),
+)
+"""Whose key, or what for: `stripeKey`, `deploy_key`."""
+
+_OF_OTHER_LANGUAGES = (
+    *("motdepasse", "parole de passe", "contrasenya", "parolă", "parool", "lozinka", "geslo", "slaptažodis", "парола"),
+    *("口令", "暗証番号", "암호", "كلمة المرور", "كلمة السر", "رمز عبور", "סיסמה", "पासवर्ड", "รหัสผ่าน", "mật khẩu"),
+    *("kata sandi", "κωδικός πρόσβασης", "lykilorð", "pasahitza", "salasõna", "palavra passe", "losenord", "slaptazodis", "mat khau"),
+)
+
 KEY_RULES: tuple[Rule, ...] = (
     Rule(
         "password",
@@ -28,6 +46,8 @@ KEY_RULES: tuple[Rule, ...] = (
             ),
             *("contraseña", "clave secreta", "kodeord", "adgangskode", "passord", "jelszo", "jelszó", "şifre", "sifre"),
             *("password hash", "passwordhash", "hashed password", "seed phrase", "mnemonic", "recovery phrase"),
+            *("password digest", "passwd hash", "pwd hash", "pass hash"),
+            *_OF_OTHER_LANGUAGES,
             *(
                 "security answer",
                 "secret answer",
@@ -56,13 +76,17 @@ KEY_RULES: tuple[Rule, ...] = (
     Rule(
         "credential",
         "key",
-        keys=("credential", "credentials", "creds", "cred", "auth data", "login data", "userpwd", "basic auth"),
+        keys=(
+            *("credential", "credentials", "creds", "cred", "auth data", "login data", "userpwd", "basic auth"),
+            *("auth", "registry auth", "proxy auth", "http auth", "redis auth", "rediscli auth"),
+        ),
     ),
     Rule(
         "token",
         "key",
         keys=(
-            *("token", "auth token", "jwt", "bearer", "access token", "refresh token", "id token", "oauth token"),
+            *("token", "tokens", "token hash", "token digest", "令牌", "トークン", "토큰", "токен"),
+            *("auth token", "jwt", "bearer", "access token", "refresh token", "id token", "oauth token"),
             *("session token", "security token", "saml response", "saml assertion", "samlresponse", "idtoken"),
             *(
                 "client assertion",
@@ -81,6 +105,8 @@ KEY_RULES: tuple[Rule, ...] = (
         "api-key",
         "key",
         keys=(
+            *(f"{whose} key" for whose in _WHOSE_KEY),
+            *("密钥", "密鑰", "秘密鍵", "секретный ключ"),
             *("apikey", "api key", "access key", "secret key", "auth key", "account key", "shared key", "app key"),
             *("shared access key", "subscription key", "license key", "licence key", "storage key", "api keys"),
             *(
@@ -190,12 +216,16 @@ KEY_RULES: tuple[Rule, ...] = (
 WEAK_KEYS = frozenset({"pass", "pw", "sid", "session", "cred", "salt", "mfa", "2fa", "bearer", "jwt", "user session"})
 """Words that mean other things as well: what they hold counts when it looks like a secret."""
 
+VAGUE_KEYS = frozenset({"auth", "tokens"})
+"""Words that mean other things most of the time: what they hold counts when it was made by a machine."""
+
 HARMLESS_KEYS = frozenset(
     {
         *("page token", "next token", "next page token", "continuation token", "sync token", "public key token"),
         *("cancellation token", "unexpected token", "invalid token type", "prev token", "previous token", "lookup key"),
         *("sort key", "partition key", "primary key", "foreign key", "cache key", "public key", "resume token"),
         *("start token", "end token", "stop token", "pad token", "eos token", "bos token", "unk token", "mask token"),
+        *("gpio pin", "map pin", "data pin", "clock pin", "reset pin", "led pin", "service key name"),
         *("first token", "last token", "per token", "to first token", "publickeytoken"),
     }
 )
@@ -230,6 +260,7 @@ STRONG_QUERY_KEYS = frozenset(
             "__token__",
             "x-oss-signature",
         ),
+        *("sas", "assertion", "wresult", "samlart", "x-ms-token-aad", "sharekey"),
         *("x-cos-security-token", "samlresponse", "samlrequest", "code_verifier", "id_token_hint", "login_token"),
     }
 )

@@ -20,9 +20,16 @@ NATIONAL_RULES: tuple[Rule, ...] = (
     Rule(
         "us-ssn",
         "pattern",
-        pattern=r"\b([0-9]{3}[- .][0-9]{2}[- .][0-9]{4}|[0-9]{9})\b",
-        hint=r"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b|(?i:ssn|social|itin|tax|taxpayer)",
+        pattern=r"\b([0-9]{3}-[0-9]{2}-[0-9]{4})\b",
         validator="us-ssn",
+    ),
+    _number(
+        "us-ssn-digits",
+        r"\b([0-9]{3}[- .]?[0-9]{2}[- .]?[0-9]{4})\b",
+        "us-ssn",
+        *("ssn", "social", "social security", "social security number", "socialsecuritynumber", "itin", "tax payer"),
+        *("taxpayer", "tin", "tax id", "taxid", "taxpayer id", "ssnumber", "ss number"),
+        tier="core",
     ),
     _number("us-aba", _digits(9), "aba", "aba", "routing", "routing number", "rtn", "transit number", "ach"),
     _number("us-npi", _digits(10), "npi", "npi", "national provider"),
