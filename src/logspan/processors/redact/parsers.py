@@ -41,7 +41,7 @@ _SLASHED = re.compile(
 )
 _QUERY = re.compile(r"(?:[?&#;]|(?:amp;))(?P<key>[A-Za-z_][A-Za-z0-9_.$-]{0,60})=(?P<value>[^&#?\s\"'<>\\;]{1,8192})")
 _CURL = re.compile(
-    r"(?<![\w-])(?:-u|--user|--proxy-user|-U|-a|--auth|-E|--cert)[ =\t]{0,4}[\"']?(?P<user>[^\s:\"']{0,128}):(?P<password>[^\s\"']{1,512})"
+    r"(?<![\w-])(?:-u|--user|--proxy-user|-U|-a|--auth|-E|--cert)(?:[ =\t]{0,4}|[\"'], ?)[\"']?(?P<user>[^\s:\"']{0,128}):(?P<password>[^\s\"']{1,512})"
 )
 _AUTH = re.compile(
     r"(?<![A-Za-z])(?:AUTH[ \t\"]{1,4}(?:default[ \t\"]{1,4})?|LOGIN[ \t\"]{1,4}[\w.@-]{1,64}[ \t\"]{1,4}|htpasswd -[a-zA-Z]{0,4}b[a-zA-Z]{0,4} \S{1,256} \S{1,64} |-U ?[\w.\\@-]{1,64}%)(?P<password>[^\s\"']{6,512})"
@@ -51,8 +51,14 @@ _DASH_P = re.compile(
     r"|redis-cli|sqlcmd|plink|pscp|unrar|zip|7z|htpasswd|ldapsearch|unzip|smbclient|az login|helm registry login|ftp|isql|bcp)\b"
     r"(?P<rest>[^\n|;]{0,512})"
 )
+_COMMAND = 256
+"""Characters of a command in front of its option."""
+_RUN_AS = re.compile(r"\b(?:docker|podman|nerdctl|kubectl|compose)\b[^|;&\n]*?\b(?:run|exec|create)\b[^|;&\n]*$")
+"""`-u user:group`, the one that a container runs as."""
+_ASKS = re.compile(r"(?i)mysql|mariadb")
+"""Their `-p` asks for the password, if there is none at once behind it."""
 _DASH_VALUE = re.compile(
-    r"(?<!\S)(?P<option>-p|-P|-a|-w|-pw)(?P<gap>[ =]?)[\"']?(?P<password>[^\s\"'-][^\s\"']{2,256})"
+    r"(?<![^\s\"'])(?P<option>-p|-P|-a|-w|-pw)(?P<gap>[ =]?|[\"'], ?)[\"']?(?P<password>[^\s\"'-][^\s\"']{2,256})"
 )
 _INSERT = re.compile(
     r"(?i)\b(?:insert\s{1,8}(?:ignore\s{1,8})?into|replace\s{1,8}into)\s{1,8}[\w.\"`\[\]\\]{1,200}\s{0,8}\((?P<columns>[^()]{1,4096})\)"
@@ -193,14 +199,17 @@ def command(text: str, judge: Judge) -> Iterator[Span]:
     """`curl -u user:password`, `mysql -psecret`, `--token value`."""
     yield from ((start, end, "command-line") for start, end, _ in options(text, judge))
     for match in _CURL.finditer(text):
-        if not looks.is_placeholder(match["password"]) and not match["password"].isdigit():
+        if looks.is_placeholder(match["password"]) or match["password"].isdigit():
+            continue
+        if not _RUN_AS.search(text, max(0, match.start() - _COMMAND), match.start()):
             yield (*match.span("password"), "command-line")
     for match in _AUTH.finditer(text):
         if looks.is_unlike_words(match["password"]):
             yield (*match.span("password"), "command-line")
     for match in _DASH_P.finditer(text):
         for inner in _DASH_VALUE.finditer(text, match.start("rest"), match.end("rest")):
-            if not inner["password"].isdigit() or not inner["gap"]:
+            asks = inner["gap"] and _ASKS.match(match[0])
+            if not asks and not (inner["password"].isdigit() and inner["gap"]):
                 yield (*inner.span("password"), "command-line")
 
 

@@ -14,6 +14,7 @@ from logspan.processors.redact.engine import Match, RuleFailedError
 from logspan.processors.redact.finding import Finding
 from logspan.processors.redact.rule import Rule, marker
 from logspan.processors.redact.rules.keys import PLURALS
+from logspan.processors.redact.sequences import has_key_lines, is_command, shares
 from logspan.processors.redact.structure import accepts
 from logspan.values import CUT, MAX_TEXT, clean_value, cut_text
 
@@ -210,6 +211,8 @@ class Walk:
     def _list(
         self, items: list[AnyValue], path: str, context: str, depth: int, about: tuple[int, ...]
     ) -> list[AnyValue]:
+        if has_key_lines(items):
+            items = self._together(items, "\n", path, to_the_end=False)
         pairs = len(items) > 0 and all(isinstance(item, list) and len(item) == 2 for item in items)
         redacted: list[AnyValue] = []
         before: AnyValue = None
@@ -224,6 +227,19 @@ class Walk:
             else:
                 redacted.append(self._by_key(named, item, inner, _text(before), depth))
             before = item
+        return self._together(redacted, " ", path, to_the_end=True) if is_command(redacted, context) else redacted
+
+    def _together(self, items: list[str], joint: str, path: str, *, to_the_end: bool) -> list[AnyValue]:
+        """Texts that are one text: each without its part of what is found in the whole."""
+        redacted: list[AnyValue] = list(items)
+        try:
+            found = self._find(joint.join(items)[: self._max_length], ())
+            for number, matches in shares(items, found, to_the_end=to_the_end).items():
+                inner = f"{path}[{number}]" if self._explains else ""
+                redacted[number] = self._cut_out(items[number], matches, 0, inner)
+        except RuleFailedError as failure:
+            self._fail(failure.rule)
+            return [marker(f"{failure.rule}-failed")] * len(items)
         return redacted
 
     def _pair(self, pair: list[AnyValue], path: str, context: str, depth: int) -> AnyValue:

@@ -1,0 +1,54 @@
+"""Lists of texts that are one text: the lines of a private key, the arguments of a command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeGuard
+
+from logspan.processors.redact.engine import Match
+
+_COMMAND_KEYS = frozenset({"args", "argv", "arguments", "cmd", "cmdline", "command", "entrypoint", "command_args"})
+"""Last parts of keys whose list is a command with its arguments (semconv's `process.command_args`)."""
+
+
+def has_key_lines(items: Sequence[object]) -> TypeGuard[list[str]]:
+    """Whether these are lines of a text with a private key in it."""
+    return _are_texts(items) and any("BEGIN" in text and "PRIVATE" in text for text in items)
+
+
+def is_command(items: Sequence[object], context: str) -> TypeGuard[list[str]]:
+    """Whether these are the arguments of a command, by their key or by their options."""
+    if not _are_texts(items):
+        return False
+    return context.rpartition(".")[2].lower() in _COMMAND_KEYS or any(text[:1] == "-" for text in items[1:])
+
+
+def _are_texts(items: Sequence[object]) -> TypeGuard[list[str]]:
+    return len(items) > 1 and all(type(item) is str for item in items)
+
+
+def shares(items: Sequence[str], found: Sequence[Match], *, to_the_end: bool) -> dict[int, list[Match]]:
+    """What is found in the joined items (one character between two), by the number of the item that holds it.
+
+    A match may go over several items; `to_the_end`: what begins in an item takes the rest of it.
+    """
+    shared: dict[int, list[Match]] = {}
+    offset = first = 0
+    for number, item in enumerate(items):
+        while first < len(found) and found[first].end <= offset:
+            first += 1
+        shared[number] = [
+            match._replace(start=max(match.start - offset, 0), end=min(match.end - offset, len(item)))
+            for match in _until(found, first, offset + len(item))
+        ]
+        offset += len(item) + 1
+    if to_the_end:
+        shared = {number: [match._replace(end=len(items[number])) for match in own[:1]] for number, own in shared.items()}
+    return {number: own for number, own in shared.items() if own}
+
+
+def _until(found: Sequence[Match], first: int, end: int) -> Sequence[Match]:
+    last = first
+    while last < len(found) and found[last].start < end:
+        last += 1
+    return found[first:last]
