@@ -88,6 +88,33 @@ UNITS = [
         "[REDACTED:x]",
         "x" * 50 + "://",
     ),
+    *(
+        "password: |\n  a\n",
+        'setPassword("',
+        ".password(",
+        "Authorization: x ",
+        'authorization: x a="b", ',
+        'tokens: ["',
+    ),
+    *(
+        "tokens: [",
+        "secret: {",
+        'secret: {"name": ',
+        'password: {"type": "string", ',
+        "echo a | ",
+        "docker run -u a:b ",
+    ),
+    *(
+        "mysql -u a -p ",
+        "password: a = ",
+        "password: | = '",
+        "%2525",
+        "%25",
+        '"a"@b.c ',
+        "a/bcd@e:1/",
+        "net use /user:a ",
+    ),
+    *("password\n", "Az", "+ASt", "auth ", "\n  password: >\n "),
 ]
 
 

@@ -12,11 +12,28 @@ MADE = "Quartz7Lk29xWbTe4"
 SECRET_KEYS = [
     *("SECRET_KEY_BASE", "REDISCLI_AUTH", "X-Registry-Auth", "_auth", "signature_key", "stripeKey", "deploy_key"),
     *("sendgrid.key", "password_digest", "token_hash", "vaultKey", "userPassword", "motdepasse", "kata_sandi"),
-    *("密码", "用户密码", "密碼", "비밀번호", "パスワード", "пароль", "كلمة_المرور", "lösenord", "lo\u0308senord", "contraseña"),
+    *(
+        "密码",
+        "用户密码",
+        "密碼",
+        "비밀번호",
+        "パスワード",
+        "пароль",
+        "كلمة_المرور",
+        "lösenord",
+        "lo\u0308senord",
+        "contraseña",
+    ),
 ]
 HARMLESS = [
     *(("tokens", 128), ("max_tokens", 4096), ("auth", "oauth2"), ("auth_type", "basic"), ("cache_key", "user:17")),
-    *(("partition_key", "tenant-9"), ("author", "annika"), ("gpio_pin", 17), ("map_pin", "berlin"), ("spinner", "dots")),
+    *(
+        ("partition_key", "tenant-9"),
+        ("author", "annika"),
+        ("gpio_pin", 17),
+        ("map_pin", "berlin"),
+        ("spinner", "dots"),
+    ),
     *(("auth", "kerberos-ldap"), ("tokens", ["the", "quick", "Fox,"]), ("shipping", "DHL 5512")),
 ]
 
@@ -67,7 +84,13 @@ def test_a_list_under_a_plural_holds_secrets_if_they_look_like_some() -> None:
 def test_a_card_that_became_a_float_is_a_card() -> None:
     """JSON of other languages has no integers."""
     assert "455656439151" not in str(REDACTOR.attributes({"pan": 4556564391519480.0}))
-    harmless = {"pan": float("inf"), "ms": 1764000000123.5, "load": 0.25, "bytes": 1e300}
+    harmless = {
+        "pan": float("inf"),
+        "ms": 1764000000123.5,
+        "load": 0.25,
+        "bytes": 1e300,
+        "nan?": float("-inf"),
+    }
     assert REDACTOR.attributes(harmless) == harmless
 
 

@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 _SPECIAL = re.compile(
     r"(?P<ansi>\x1b\[[0-9;:?]{0,32}[A-Za-z]?|\x1b)"
-    r"|(?P<percent>(?:%[0-9A-Fa-f]{2})+)"
+    r"|(?P<percent>(?:%(?:25){0,4}[0-9A-Fa-f]{2})+)"
     r"|(?P<escape>\\+(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrtfbv0/\"'\\]?))"
     r"|(?P<entity>&(?:quot|apos|amp|lt|gt|nbsp|#[0-9]{1,6}|#x[0-9A-Fa-f]{1,5});)"
     r"|(?P<other>[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]+|[^\x00-\x7f]+)"
 )
+_BYTE = re.compile(r"%(?:25){0,4}([0-9A-Fa-f]{2})")
+"""Of what is encoded several times, each `%` is a `%25` again."""
 _ENTITIES = {"quot": '"', "apos": "'", "amp": "&", "lt": "<", "gt": ">", "nbsp": " "}
 _CONTROL = {"n": "\n", "r": "\r", "t": "\t", "f": " ", "b": " ", "v": " ", "0": " "}
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}|\\|&[a-z#][a-z0-9]{1,7};|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -99,9 +101,10 @@ def _decoded(match: re.Match[str]) -> list[tuple[str, int, int]]:
 
 
 def _percent(found: str, start: int) -> list[tuple[str, int, int]]:
-    data = bytes.fromhex(found.replace("%", ""))
+    signs = list(_BYTE.finditer(found))
+    data = bytes(int(sign[1], 16) for sign in signs)
     if data.isascii():
-        return [(chr(byte), start + 3 * place, start + 3 * place + 3) for place, byte in enumerate(data)]
+        return [(chr(byte), start + sign.start(), start + sign.end()) for sign, byte in zip(signs, data, strict=True)]
     try:
         text = data.decode()
     except UnicodeDecodeError:  # no encoding, but a variable of Windows, a share of something

@@ -55,7 +55,7 @@ class KeyRules:
         return None if found is None else found[0]
 
     def judge(self, key: str) -> tuple[str, int] | None:
-        """The rule's id, and how weak the key is: 0, 1 (its value has to look like a secret) or 2 (and like no word)."""
+        """The rule's id, and how weak the key is: 0, 1 (a value has to look like a secret) or 2 (and like no word)."""
         try:
             return self._known[key]
         except KeyError:

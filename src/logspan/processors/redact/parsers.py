@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from types import MappingProxyType
 
 from logspan.processors.redact import looks
+from logspan.processors.redact.acceptance import accepts
 from logspan.processors.redact.cards import ibans
+from logspan.processors.redact.declared import blocks, calls
 from logspan.processors.redact.rules.keys import STRONG_QUERY_KEYS, WEAK_QUERY_KEYS
-from logspan.processors.redact.structure import Judge, Span, accepts, assigned, options, siblings, spoken
+from logspan.processors.redact.structure import Judge, Span, assigned, options, siblings, spoken
 from logspan.processors.redact.tables import columns
 
 Parser = Callable[[str, Judge], Iterator[Span]]
@@ -37,14 +39,20 @@ _HOSTED = re.compile(
     r"(?=(?:tcp|unix|udp)\(|(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?:[:/?,\s\"']|$)|[A-Za-z0-9.-]{1,253}:[0-9]{2,5}|(?:[0-9]{1,3}\.){3}[0-9]{1,3})"
 )
 _SLASHED = re.compile(
-    r"(?<![A-Za-z0-9/@.])[A-Za-z0-9_]{1,64}/(?P<password>[^\s/@\"'<>]{3,128})@(?://)?[A-Za-z0-9.-]{1,253}(?::[0-9]{2,5})?/"
+    r"(?<![A-Za-z0-9/@.])[A-Za-z0-9_]{1,64}/(?P<password>[^\s/@\"'<>]{3,128})@"
+    r"(?:(?://)?[A-Za-z0-9.-]{1,253}(?::[0-9]{2,5}[/:]|/)|//[A-Za-z0-9.-]{1,253})"
 )
+"""Oracle's `user/password@host:port/service` or `:sid`."""
 _QUERY = re.compile(r"(?:[?&#;]|(?:amp;))(?P<key>[A-Za-z_][A-Za-z0-9_.$-]{0,60})=(?P<value>[^&#?\s\"'<>\\;]{1,8192})")
 _CURL = re.compile(
     r"(?<![\w-])(?:-u|--user|--proxy-user|-U|-a|--auth|-E|--cert)(?:[ =\t]{0,4}|[\"'], ?)[\"']?(?P<user>[^\s:\"']{0,128}):(?P<password>[^\s\"']{1,512})"
 )
 _AUTH = re.compile(
-    r"(?<![A-Za-z])(?:AUTH[ \t\"]{1,4}(?:default[ \t\"]{1,4})?|LOGIN[ \t\"]{1,4}[\w.@-]{1,64}[ \t\"]{1,4}|htpasswd -[a-zA-Z]{0,4}b[a-zA-Z]{0,4} \S{1,256} \S{1,64} |-U ?[\w.\\@-]{1,64}%)(?P<password>[^\s\"']{6,512})"
+    r"(?<![A-Za-z])(?:AUTH[ \t\"]{1,4}(?:default[ \t\"]{1,4})?|LOGIN[ \t\"]{1,4}[\w.@-]{1,64}[ \t\"]{1,4}|(?:sqlplus|sqlldr|impdp|expdp|rman)(?: -\S{1,32}){0,4} [\w.]{1,64}/|net use[^\r\n|]{1,200}?/user:\S{1,128} |htpasswd -[a-zA-Z]{0,4}b[a-zA-Z]{0,4} \S{1,256} \S{1,64} |-U ?[\w.\\@-]{1,64}%)(?P<password>[^\s\"']{6,512})"
+)
+_PIPED = re.compile(
+    r"\b(?:echo|printf)(?: -[a-zA-Z]{1,4})? {1,4}[\"']?(?P<password>[^\s\"'|]{6,512})[\"']? {0,4}\|[^|\r\n]{0,200}?"
+    r"(?:--password-stdin|--stdin|--with-token|--passphrase-fd|\bchpasswd|\bsudo -S|\bgpg\b)"
 )
 _DASH_P = re.compile(
     r"(?i)\b(?:mysql(?:dump|admin|import)?|mariadb(?:-dump)?|mongo(?:sh|dump|restore|export)?|sshpass|docker login|podman login"
@@ -80,8 +88,10 @@ def key_values(text: str, judge: Judge) -> Iterator[Span]:
     yield from spoken(text, judge)
     yield from siblings(text, judge)
     yield from options(text, judge)
+    yield from calls(text, judge)
     if "\n" in text:
         yield from columns(text, judge)
+        yield from blocks(text, judge)
 
 
 def bearer(text: str, judge: Judge) -> Iterator[Span]:
@@ -89,11 +99,12 @@ def bearer(text: str, judge: Judge) -> Iterator[Span]:
     del judge
     for match in _BEARER.finditer(text):
         token = match["token"].rstrip(".:")
-        if looks.is_secretive(token) and not looks.is_prose(token) and not _FIELD.match(token):
+        if looks.is_secretive(token) and not looks.is_prose(token) and not _FIELD.match(text, match.start("token")):
             yield match.start("token"), match.start("token") + len(token), "bearer"
 
 
-_FIELD = re.compile(r"(?:realm|error|scope|charset|error_description|resource_metadata)=")
+_FIELD = re.compile(r"[A-Za-z_][\w.-]{0,60}=(?:[^\s=&,;]|$)")
+"""The next field of a line or a challenge: a token of RFC 6750 has `=` at its end only."""
 
 
 def basic(text: str, judge: Judge) -> Iterator[Span]:
@@ -198,19 +209,29 @@ def query(text: str, judge: Judge) -> Iterator[Span]:
 def command(text: str, judge: Judge) -> Iterator[Span]:
     """`curl -u user:password`, `mysql -psecret`, `--token value`."""
     yield from ((start, end, "command-line") for start, end, _ in options(text, judge))
-    for match in _CURL.finditer(text):
-        if looks.is_placeholder(match["password"]) or match["password"].isdigit():
-            continue
-        if not _RUN_AS.search(text, max(0, match.start() - _COMMAND), match.start()):
-            yield (*match.span("password"), "command-line")
-    for match in _AUTH.finditer(text):
-        if looks.is_unlike_words(match["password"]):
-            yield (*match.span("password"), "command-line")
+    for expression, is_password in ((_CURL, _is_login), (_AUTH, _is_unlike_words), (_PIPED, _is_value)):
+        for match in expression.finditer(text):
+            if is_password(match):
+                yield (*match.span("password"), "command-line")
     for match in _DASH_P.finditer(text):
         for inner in _DASH_VALUE.finditer(text, match.start("rest"), match.end("rest")):
             asks = inner["gap"] and _ASKS.match(match[0])
             if not asks and not (inner["password"].isdigit() and inner["gap"]):
                 yield (*inner.span("password"), "command-line")
+
+
+def _is_login(match: re.Match[str]) -> bool:
+    """`-u user:password`, but not the user and group that a container runs as."""
+    before = (max(0, match.start() - _COMMAND), match.start())
+    return _is_value(match) and not match["password"].isdigit() and _RUN_AS.search(match.string, *before) is None
+
+
+def _is_unlike_words(match: re.Match[str]) -> bool:
+    return looks.is_unlike_words(match["password"])
+
+
+def _is_value(match: re.Match[str]) -> bool:
+    return not looks.is_placeholder(match["password"])
 
 
 def sql(text: str, judge: Judge) -> Iterator[Span]:

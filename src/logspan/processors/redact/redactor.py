@@ -167,12 +167,9 @@ class Redactor:
             kind = type(value)
             if kind is str:
                 joined.append(value)  # type: ignore[arg-type]
-            elif kind is int:
+            elif kind is int or kind is float:
                 if not -_LEAST_NUMBER < value < _LEAST_NUMBER:  # type: ignore[operator]
-                    joined.append(str(value))
-            elif kind is float:
-                if value >= _LEAST_NUMBER:  # type: ignore[operator]
-                    joined.append(f"{value:.0f}")
+                    joined.append(str(value).removesuffix(".0"))
             elif kind not in _PLAIN:
                 return False
         text = _JOINT.join(joined)

@@ -43,7 +43,9 @@ def shares(items: Sequence[str], found: Sequence[Match], *, to_the_end: bool) ->
         ]
         offset += len(item) + 1
     if to_the_end:
-        shared = {number: [match._replace(end=len(items[number])) for match in own[:1]] for number, own in shared.items()}
+        shared = {
+            number: [match._replace(end=len(items[number])) for match in own[:1]] for number, own in shared.items()
+        }
     return {number: own for number, own in shared.items() if own}
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from logspan.processors.redact import looks
+from logspan.processors.redact.acceptance import accepts
 from logspan.processors.redact.rules.keys import PLURALS
 
 Span = tuple[int, int, str]
@@ -21,7 +22,7 @@ _KEY = r"[A-Za-z_$@\x80-\U0010ffff][\w.$@\-]{0,99}"
 _ASSIGNED = re.compile(
     rf"(?<![A-Za-z0-9_$])(?P<key>(?:{_KEY}+(?: [\w.$\-]{{1,32}}+){{0,3}}?)|[0-9][A-Za-z0-9_.-]{{1,40}})"
     rf"(?P<close>(?:{_Q})?[\])]?(?:{_Q})?)"
-    r"(?P<sep>:[ \t]{0,4}\r?\n[ \t]{1,40}(?![-#]|[\w.-]{1,100}:)|[ \t]{0,8}(?:=>|:=|===?|!=|<>|->|=|\u2192|:(?![:/]))[ \t]{0,8}"
+    r"(?P<sep>(?P<typed>:[ \t]{0,4}[&*A-Za-z_.'][A-Za-z_.&*'<>\[\]| ?]{1,40}[ \t]=[ \t]{0,4}(?=[bBrRfFuU]{0,2}[\"'`]))|:[ \t]{0,4}\r?\n[ \t]{1,40}(?![-#]|[\w.-]{1,100}:)|[ \t]{0,8}(?:=>|:=|===?|!=|<>|->|=|[\u2190-\u21ff\u2794-\u27be\u27f0-\u27ff]\ufe0f?|:(?![:/]))[ \t]{0,8}"
     r"|\s{0,4}:\s{0,40}(?=[\\\"'{\[0-9])"
     r"|[ \t]{1,4}(?P<prose>(?:(?:is|was|has been|set|changed|reset|updated|got|now) ){0,2}(?:is|was|are|to|of|from|like|in|equals|as|--?))"
     r"(?:[ \t]{0,4}[:=])?[ \t]{1,4})",
@@ -101,6 +102,8 @@ def assigned(text: str, judge: Judge) -> Iterator[Span]:
         position = match.end()
         found = judge(_LINKING.sub("", match["key"]))
         if found is None:
+            if match["typed"]:  # it may have been a key itself: `$env:API_TOKEN = "..."`
+                position = match.end("close") + 1
             continue
         if found[0] == "cookie" and (cookies := list(_cookies(text, match.end()))):
             yield from cookies
@@ -164,6 +167,8 @@ def spoken(text: str, judge: Judge) -> Iterator[Span]:
         value = match["value"]
         end = _trimmed(text, match.start("value"), match.end("value"))
         value = text[match.start("value") : end]
+        if match["line"] and text[end : end + 1] not in ("", "\r", "\n"):
+            continue
         if not (
             looks.is_unlike_words(value) or _is_short_password(value) or (match["quote"] and looks.is_no_name(value))
         ):
@@ -180,7 +185,9 @@ def _is_short_password(value: str) -> bool:
     return len(value) < 8 and value.isalnum() and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
 
 
-_SPOKEN = re.compile(r"(?:[ \t]{1,4}|[|/])(?P<quote>\\{0,8}[\"'`])?(?P<value>[^\s\"'`<>{}\[\]\\|]{6,512})")
+_SPOKEN = re.compile(
+    r"(?:[ \t]{1,4}|[|/]|(?P<line>\r?\n)[ \t]{0,8})(?P<quote>\\{0,8}[\"'`])?(?P<value>[^\s\"'`<>{}\[\]\\|]{6,512})"
+)
 _LAST_WORDS = re.compile(r"(?:[A-Za-z_][\w.-]{0,60}[ \t]){0,2}[A-Za-z_\x80-\U0010ffff][\w.-]{0,60}$")
 
 
@@ -232,12 +239,27 @@ def value_at(
     call = _CALL.match(text, start)
     if call is not None:
         return value_at(text, call.end(), found, "=", quoted=True)
-    if found[0] == "authorization" and (scheme := _SCHEMES.match(text, start)):
+    if found[0] == "authorization" and (scheme := _SCHEMES.match(text, start) or _other_scheme(text, start)):
         start = scheme.end()
-        opening = _OPEN_QUOTE.match(text, start)
+        fields = _FIELDS.match(text, start)
+        if fields is not None:
+            return fields.span()
     spaced = separator in (":", "") or (text[start - 1 : start] in (" ", "\t") and not quoted)
     spaced = spaced and not quoted
     return _bare(text, start, found, prose=prose, spaced=spaced)
+
+
+def _other_scheme(text: str, start: int) -> re.Match[str] | None:
+    """RFC 9110: any word may be a scheme; what is behind it tells whether it is one."""
+    scheme = _SCHEME_NAME.match(text, start)
+    token = _BARE.match(text, scheme.end()) if scheme else None
+    return scheme if token and (looks.is_random(token[0]) or _FIELDS.match(text, token.start())) else None
+
+
+_SCHEME_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{1,40}[ \t]{1,4}(?=[^\s=:])")
+_FIELDS = re.compile(
+    r"(?:[A-Za-z_][\w-]{0,40}=\\{0,8}\"[^\"\r\n]{0,8192}\"?(?:[,;][ \t]{0,4}|[ \t]{1,4}(?=[\w-]{1,40}=\\{0,8}\")|$|(?=\s))){1,40}"
+)
 
 
 def _bare(text: str, start: int, found: tuple[str, int], *, prose: bool, spaced: bool) -> tuple[int, int] | None:
@@ -280,40 +302,6 @@ def _trimmed(text: str, start: int, end: int) -> int:
     return end
 
 
-def accepts(value: str, found: tuple[str, int], *, strict: bool) -> bool:
-    """Whether a value may be the secret that its key announces."""
-    rule, weak = found
-    if not value or value.isspace() or looks.is_placeholder(value) or value.startswith("[REDACTED"):
-        return False
-    if rule in ("cvv", "pin", "otp") and not any(map(str.isdigit, value)):
-        return False
-    if rule == "pin" and value.isdigit() and len(value) < _SHORTEST_PIN:
-        return False
-    if rule == "secret" and _OBJECT.fullmatch(value):
-        return False
-    if rule == "webhook-url" and "://" not in value:
-        return False
-    if looks.is_sentence(value):
-        return False
-    if rule == "password" and _PATH.fullmatch(value):
-        return False  # PWD, the working directory; a file that holds the password
-    if rule in ("token", "api-key", "csrf", "session") and value.isdigit() and len(value) < 5:
-        return False
-    if weak > 1:
-        return looks.is_random(value) and not value.isdigit() and len(value) >= _MADE
-    if weak or strict:
-        return looks.is_secretive(value) and not (weak and value.isdigit() and len(value) < 6)
-    return True
-
-
-_MADE = 12
-"""Characters that a machine's secret has at least."""
-_SHORTEST_PIN = 3
-_OBJECT = re.compile(r"[a-z]+(?:-[a-z0-9]{1,20}){0,8}/[a-z]+(?:[.-][a-z0-9]{1,20}){0,8}")
-"""`namespace/name`, as Kubernetes calls a secret."""
-_PATH = re.compile(r"(?:~?/|[A-Z]:\\)[\w.\-/\\]*")
-
-
 def _closing(text: str, start: int, slashes: int, quote: str) -> int:
     """Where the value ends that was opened by a quote with so many backslashes before it; at the end of a cut text."""
     position = start
@@ -334,7 +322,9 @@ def _end_of_cut(text: str, start: int) -> int:
 
 _HOLE = re.compile(r"\$\{{1,2}[^{}\n]{0,100}\}{1,2}|\{{1,2}[ \w.|-]{0,60}\}{1,2}|\[(?:REDACTED|[ A-Za-z_*.-]{0,60}\])")
 _K8S_SECRET = re.compile(r"\[?\s{0,8}\{\s{0,8}\\{0,8}[\"']?(?:secretName|name|optional|defaultMode|items|key)\b")
-_SCHEMA = re.compile(r"\{\s{0,8}\\{0,8}[\"']type\\{0,8}[\"']:\s{0,8}\\{0,8}[\"'](?:string|object|array|integer|number|boolean)\b")
+_SCHEMA = re.compile(
+    r"\{\s{0,8}\\{0,8}[\"']type\\{0,8}[\"']:\s{0,8}\\{0,8}[\"'](?:string|object|array|integer|number|boolean)\b"
+)
 _HELD = re.compile(r"[\"'](?:value|default|const|enum|examples?|data|content)\\{0,8}[\"']")
 _FIRST = re.compile(r"\[\s{0,40}\\{0,8}[\"'](?P<item>[^\"'\\\[\]{}]{1,512})\\{0,8}[\"']")
 _DESCRIPTION = 1_024

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -10,12 +9,12 @@ from typing import NamedTuple
 from opentelemetry.util.types import AnyValue
 
 from logspan.processors.redact import looks
+from logspan.processors.redact.acceptance import accepts
 from logspan.processors.redact.engine import Match, RuleFailedError
 from logspan.processors.redact.finding import Finding
 from logspan.processors.redact.rule import Rule, marker
 from logspan.processors.redact.rules.keys import PLURALS
 from logspan.processors.redact.sequences import has_key_lines, is_command, shares
-from logspan.processors.redact.structure import accepts
 from logspan.values import CUT, MAX_TEXT, clean_value, cut_text
 
 _MAX_DEPTH = 40
@@ -194,9 +193,9 @@ class Walk:
 
     def _number(self, number: float, path: str, context: str, about: tuple[int, ...]) -> AnyValue:
         """A card or a social security number may be kept as an integer, or have become a float on its way."""
-        if -_LEAST_NUMBER < number < _LEAST_NUMBER or not math.isfinite(number):
+        if -_LEAST_NUMBER < number < _LEAST_NUMBER:
             return number
-        text = str(int(number))
+        text = str(number).removesuffix(".0")
         redacted = self.text(text, path, context, about)
         return number if redacted == text else redacted
 

@@ -48,7 +48,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         "command-line",
         "parser",
         parser="command",
-        hint=r"(?i)\bcurl\b|\s-[apwku]\b|\bAUTH\s|\bLOGIN\s|\bwget\b|-(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bhttps? -|\bxhs? -",
+        hint=r"(?i)\bcurl\b|\s-[apwku]\b|\bAUTH\s|\bLOGIN\s|\bwget\b|-(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bhttps? -|\bxhs? -|\bnet use\b|\bsqlplus|\bsqlldr|(?:imp|exp)dp\b|\brman\b|\| ?(?:chpasswd|sudo|gpg)",
     ),
     Rule("sql", "parser", parser="sql", hint=r"(?i)insert\s+into|set\s+password|identified\s+by|\bpassword\s*\(?\s*'"),
     Rule(
@@ -64,6 +64,15 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         pattern=r"(?:^|[^A-Za-z0-9+/])([A-Za-z0-9+/]{86}==)",
         validator="random",
         near=("account key", "accountkey", "azure", "storage", "cosmos", "service bus", "shared key", "key"),
+    ),
+    Rule(
+        "azure-signed-key",
+        "pattern",
+        # a signature at a fixed place tells whose it is: https://github.com/microsoft/security-utilities
+        pattern=r"(?:^|[^A-Za-z0-9+])([A-Za-z0-9+/]{76}(?:\+ASt|\+ABa|\+AMC|ACDb|APIM)[A-Za-z0-9+/]{5}[AQgw]==|[A-Za-z0-9+/]{42}(?:\+ACR|AzSe)[A-Za-z0-9+/]{6}"
+        r"|[A-Za-z0-9+/]{33}(?:\+ASb|\+AEh|\+ARm|AIoT|AzCa|AzEG)[A-Za-z0-9+/]{6}=|[A-Za-z0-9_-]{44}AzFu[A-Za-z0-9_-]{5}[AQgw]==|[A-Za-z0-9]{52}JQQJ9[A-Za-z0-9]{27})(?:[^A-Za-z0-9+=]|$)",
+        hint=r"\+A(?:St|Ba|MC|CR|Sb|Eh|Rm)|ACDb|APIM|Az(?:Se|Ca|EG|Fu)|AIoT|JQQJ9",
+        validator="random",
     ),
     Rule(
         "base64-key",
@@ -175,14 +184,14 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         r"|\b(?:[Gg]-)?([0-9]{4,8}) is your [A-Za-z0-9 ]{0,40}(?:code|otp|passcode|pin)\b"
         r"|\byour (?:[A-Za-z0-9-]+ ){0,3}code(?: is|:) ([0-9]{4,8})\b"
         r"|\bcode[: ]{1,2}([0-9]{4,8})\b[^\n]{0,40}(?:valid for|expires|share|gültig)"
-        r"|\b(?:use|enter) ([0-9]{4,8}) (?:to|as|for) (?:log|sign|verif|your|confirm|authent|complet)",
+        r"|\b(?:use|enter)(?: (?:the |this |your )?(?:code|pin|passcode|password))? ([0-9]{4,8}) (?:to|as|for) (?:log|sign|verif|your|confirm|authent|complet)",
         hint=r"(?i)otp|2fa|mfa|passcode|\btan\b|code|[0-9] is your |(?:use|enter) [0-9]{4}|pin|c[óo]digo|код|验证码|驗證碼|コード|인증번호|kod",
     ),
     Rule(
         "card-security-code",
         "pattern",
         pattern=r"(?i)\b(?:cvv2?|cvc2?|cvn2?|csc|cid|(?:card )?(?:security|verification) (?:code|value|number)|kartenpr(?:ü|ue)fnummer|cryptogramme)"
-        r"(?: (?:code|number|value))?[^A-Za-z0-9\n]{0,4}(?:(?:is|was|ist|est)[^A-Za-z0-9\n]{1,3})?([0-9]{3,4})\b",
+        r"(?: (?:code|number|value))?[^A-Za-z0-9\n]{0,4}(?:(?:is|was|ist|est)[^A-Za-z0-9\n]{1,3})?([0-9]{3,6})\b",
         hint=r"(?i)cvv|cvc|cvn|\bcsc|\bcid\b|(?:security|verification) (?:c|v|n)|pr(?:ü|ue)fnummer|cryptogramme",
     ),
     Rule(

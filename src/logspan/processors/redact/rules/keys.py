@@ -19,7 +19,17 @@ _WHOSE_KEY = (
 _OF_OTHER_LANGUAGES = (
     *("motdepasse", "parole de passe", "contrasenya", "parolă", "parool", "lozinka", "geslo", "slaptažodis", "парола"),
     *("口令", "暗証番号", "암호", "كلمة المرور", "كلمة السر", "رمز عبور", "סיסמה", "पासवर्ड", "รหัสผ่าน", "mật khẩu"),
-    *("kata sandi", "κωδικός πρόσβασης", "lykilorð", "pasahitza", "salasõna", "palavra passe", "losenord", "slaptazodis", "mat khau"),
+    *(
+        "kata sandi",
+        "κωδικός πρόσβασης",
+        "lykilorð",
+        "pasahitza",
+        "salasõna",
+        "palavra passe",
+        "losenord",
+        "slaptazodis",
+        "mat khau",
+    ),
 )
 
 KEY_RULES: tuple[Rule, ...] = (

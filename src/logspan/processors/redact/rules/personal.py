@@ -16,9 +16,9 @@ PERSONAL_RULES: tuple[Rule, ...] = (
         "pattern",
         action="partial",
         keep="last4",
-        pattern=r"([2-9][0-9]{3}(?:[ ._*/-]{0,3}[0-9]){8,15})",
+        pattern=r"([2-9][0-9]{3}(?:[ \t+._*/-]{0,3}[0-9]){8,15})",
         # any digit in front: to tell them apart there makes the sieve's automaton grow with every number it sees
-        hint=r"[0-9]{4}[ ._*/-]{0,3}[0-9]{4}[ ._*/-]{0,3}[0-9]{2}",
+        hint=r"[0-9]{4}[ \t+._*/-]{0,3}[0-9]{4}[ \t+._*/-]{0,3}[0-9]{2}",
         validator="card",
     ),
     Rule(
@@ -40,7 +40,7 @@ PERSONAL_RULES: tuple[Rule, ...] = (
         "pattern",
         action="hash",
         keep="domain",
-        pattern=r"([A-Za-z0-9_][A-Za-z0-9._+-]{0,63}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,6}\.[A-Za-z]{2,24})",
+        pattern=r"((?:[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}|\\{0,4}\"[^\"\\\n@]{1,64}\\{0,4}\")@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,6}\.[A-Za-z]{2,24})",
         hint=r"@[A-Za-z0-9]",
         validator="email",
     ),

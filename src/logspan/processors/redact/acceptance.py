@@ -1,0 +1,60 @@
+"""Whether a value may be the secret that its key announces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from types import MappingProxyType
+
+from logspan.processors.redact import looks
+
+_MADE = 12
+"""Characters that a machine's secret has at least."""
+_OBJECT = re.compile(r"[a-z]+(?:-[a-z0-9]{1,20}){0,8}/[a-z]+(?:[.-][a-z0-9]{1,20}){0,8}")
+"""`namespace/name`, as Kubernetes calls a secret."""
+_PATH = re.compile(r"(?:~?/|[A-Z]:\\)[\w.\-/\\]*")
+"""PWD, the working directory; a file that holds the password."""
+
+
+def accepts(value: str, found: tuple[str, int], *, strict: bool) -> bool:
+    """Whether it may be; `found` is what the judge of keys says, `strict`: nothing but the place speaks for it."""
+    rule, weak = found
+    if _says_nothing(value) or (rule in _REFUSED and _REFUSED[rule](value)):
+        return False
+    if weak > 1:
+        return looks.is_random(value) and not value.isdigit() and len(value) >= _MADE
+    if weak or strict:
+        return looks.is_secretive(value) and not (weak and value.isdigit() and len(value) < 6)
+    return True
+
+
+def _says_nothing(value: str) -> bool:
+    stands_for_one = value.startswith("[REDACTED") or looks.is_placeholder(value)
+    return not value or value.isspace() or stands_for_one or looks.is_sentence(value)
+
+
+def _has_no_digit(value: str) -> bool:
+    return not any(map(str.isdigit, value))
+
+
+def _is_no_pin(value: str) -> bool:
+    """Words, and the numbers of the pins of a board."""
+    return _has_no_digit(value) or (value.isdigit() and len(value) < 3)
+
+
+def _is_small(value: str) -> bool:
+    return value.isdigit() and len(value) < 5
+
+
+_REFUSED: MappingProxyType[str, Callable[[str], object]] = MappingProxyType(
+    {
+        "cvv": _has_no_digit,
+        "otp": _has_no_digit,
+        "pin": _is_no_pin,
+        "secret": _OBJECT.fullmatch,
+        "password": _PATH.fullmatch,
+        "webhook-url": lambda value: "://" not in value,
+        **dict.fromkeys(("token", "api-key", "csrf", "session"), _is_small),
+    }
+)
+"""By rule: what a value of it is not."""

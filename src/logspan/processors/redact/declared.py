@@ -1,0 +1,35 @@
+"""Secrets in calls and blocks: `setPassword("...")`, `password: |` of YAML with the value on the lines below."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from logspan.processors.redact.acceptance import accepts
+from logspan.processors.redact.structure import Judge, Span
+
+_CALL = re.compile(
+    r"(?P<key>(?:(?<![A-Za-z0-9_])(?:set|with|put|use|change|update)|\.(?!(?i:get|fetch|find|read|load|is|has|check|verify|valid|revoke|delete|remove)))"
+    r"[A-Za-z_]{2,60})\(\s{0,8}[bBrRfFuU]{0,2}"
+    r"(?P<quote>\\{0,8}[\"'`])(?P<value>[^\"'`\\\r\n]{1,8192})(?P=quote)\s{0,8}\)"
+)
+_BLOCK = re.compile(
+    r"(?<![\w.-])(?P<key>[A-Za-z_\x80-\U0010ffff][^\s:\"']{0,99})[\"']?:[ \t]{0,4}[|>][-+0-9]{0,2}[ \t]{0,4}\r?\n"
+    r"(?P<indent>[ \t]{1,40})(?P<value>[^\s][^\r\n]{0,8192}(?:\r?\n(?P=indent)[^\r\n]{0,8192}){0,64})"
+)
+
+
+def calls(text: str, judge: Judge) -> Iterator[Span]:
+    """The argument of a setter or of a builder's part; what asks for a secret (`get_secret("db")`) only names it."""
+    for match in _CALL.finditer(text):
+        found = judge(match["key"])
+        if found and accepts(match["value"], found, strict=True):
+            yield (*match.span("value"), found[0])
+
+
+def blocks(text: str, judge: Judge) -> Iterator[Span]:
+    """YAML 1.2, 8.1: all lines of the block."""
+    for match in _BLOCK.finditer(text):
+        found = judge(match["key"])
+        if found and accepts(match["value"], found, strict=False):
+            yield (*match.span("value"), found[0])

@@ -1,0 +1,115 @@
+"""R7.1: the ways to write a secret down: declarations, headers, commands, lists that are one text; what looks alike."""
+
+from __future__ import annotations
+
+import pytest
+
+from logspan.processors.redact import Redactor
+
+REDACTOR = Redactor()
+MADE = "Quartz7Lk29xWbTe4"
+
+WRITTEN = [
+    # declarations with a type, other separators
+    'let secret: &str = "{}";',
+    "readonly password: string | null = '{}'",
+    'val apiKey: kotlin.String = "{}"',
+    "password ➜ {}",
+    "password\n{}",
+    '$env:API_TOKEN = "{}"',
+    'form.setPassword("{}")',
+    "client = builder.api_key('{}').build()",
+    "set_token('{}')",
+    "db:\n  password: |-\n    {}\n    -more\n  user: kim",
+    # credentials of any scheme
+    'Authorization: Token token="{}"',
+    "Authorization: SSWS {}",
+    "authorization=CustomScheme {} ok",
+    'Authorization: Acme id="1", key="{}"',
+    # commands
+    "echo {} | docker login --password-stdin -u ci",
+    r"net use z: \\s\x /user:ann {}",
+    "sqlplus app/{}@XE",
+    "jdbc:oracle:thin:app/{}@db:1521:x",
+    "app/{}@//db:1521/svc",
+    "args=['curl', '-u', 'ann:{}', 'https://h']",
+    "mysql -u root -p{} app",
+    "%257B%2522password%2522%253A%2520%2522{}%2522%257D",
+]
+
+
+@pytest.mark.parametrize("line", WRITTEN)
+def test_a_secret_goes_however_it_is_written(line: str) -> None:
+    """In a text and as an attribute under a key that says nothing."""
+    text = line.format(MADE)
+    assert MADE not in REDACTOR.text(text)
+    assert MADE not in str(REDACTOR.attributes({"note": text}))
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("Use code 765955 to sign in", "765955"),
+        ("CVV 536974 mismatch", "536974"),
+        ("card 4556+5502+2639+0783 end", "4556+5502"),
+        ("card 4556\t8623\t6194\t4740 end", "4556\t8623"),
+        ('mail to "jane doe"@example.com bounced', "jane doe"),
+    ],
+)
+def test_codes_cards_and_mail_in_other_writings(text: str, secret: str) -> None:
+    """Prose around a code, other signs between groups, RFC 5321's quoted local part."""
+    assert secret not in REDACTOR.text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "level=info token_type=bearer msg=ok",
+        'WWW-Authenticate: Bearer realm="api", error="invalid_token"',
+        "authorization: granted for user kim",
+        "UPDATE users SET password = $1 WHERE id = $2",
+        "password: !vault",
+        "docker run -u root:root -p 127.0.0.1:5432:5432 postgres:16",
+        "mysql -u root -p app",
+        "invalid password\nretry 1234abcd later",
+        "pulled acme/web@sha256:9f86d081 from ghcr.io/foo/bar@v1.2/x",
+        "progress 50%25 done",
+        'getSecret("db-credentials-2024")',
+        'validateToken("kim2024-11")',
+        'client.get_secret("db-pass-2024")',
+    ],
+)
+def test_what_is_written_alike_stays(text: str) -> None:
+    """Not a character changes."""
+    assert REDACTOR.text(text) == text
+
+
+def test_the_lines_of_a_private_key_are_one_text() -> None:
+    """Not its first line alone goes; what stands after the key stays."""
+    body = ["iM917LHKn9rSnPv63YwntI+bBfyxbZKPJngwSXpMh35eJ4Ejyv9KK3fkWNBlaHCU", "uqUWWN65r77EGhL8iVUE"]
+    lines = ["-----BEGIN PRIVATE KEY-----", *body, "-----END PRIVATE KEY-----", "next"]
+    redacted = REDACTOR.attributes({"lines": lines})["lines"]
+    assert redacted == ["[REDACTED:pem-private-key]"] * 4 + ["next"]
+    assert [(found.path, found.rule) for found in REDACTOR.explain({"lines": lines})][:2] == [
+        ("lines[0]", "pem-private-key"),
+        ("lines[1]", "pem-private-key"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (["curl", "-u", f"ann:{MADE} x", "https://h"], ["curl", "-u", "ann:[REDACTED:command-line]", "https://h"]),
+        (["mysql", "-u", "root", f"-p{MADE}", "app"], ["mysql", "-u", "root", "-p[REDACTED:command-line]", "app"]),
+        (["docker", "run", "-u", "root:root", "postgres:16"], ["docker", "run", "-u", "root:root", "postgres:16"]),
+    ],
+)
+def test_the_arguments_of_a_command_are_one_text(command: list[str], expected: list[str]) -> None:
+    """`process.command_args` loses what the same command loses as a line; an argument goes to its end."""
+    assert REDACTOR.attributes({"process.command_args": command}) == {"process.command_args": expected}
+
+
+def test_lists_that_are_no_command_stand_for_themselves() -> None:
+    """Words beside each other make no sentence."""
+    given = {"tags": ["password", "reset", "queued"], "hosts": ["db/a1b2c3d4@x", "y"], "empty": [], "args": ["user", 3]}
+    assert REDACTOR.attributes(given) == given
