@@ -7,9 +7,11 @@ import json
 from typing import Any
 
 import pytest
+from opentelemetry._logs import SeverityNumber
 from pydantic import BaseModel, ValidationError
 
 from logspan.processors.redact import Finding, Redactor
+from logspan.record import Record
 from logspan.settings import RedactionSettings
 from tests.core.support import record
 
@@ -224,3 +226,22 @@ def test_base64_behind_an_equals_sign_is_looked_into() -> None:
     """`payload=eyJ...` is the usual way to log it."""
     encoded = base64.b64encode(b'{"password": "s3cr3tPassw0rd"}').decode()
     assert encoded not in Redactor().text(f"got payload={encoded} at once")
+
+
+@pytest.mark.parametrize(
+    "secret", ["card 4111 1111 1111 1111", "password=hunter2hunter2", "Bearer abcdef0123456789abcdef"]
+)
+@pytest.mark.parametrize("words", ["user code pin auth of the session", "id 5b2b1c9a-0d1e-4f6f-9a53-7d0a2f6f3c11"])
+def test_words_that_name_a_rule_hide_no_secret_beside_them(secret: str, words: str) -> None:
+    """A record in which a rule is named for nothing is looked at as a whole: a secret in any of its texts is found."""
+    for body, attributes in (
+        (secret, {"note": words}),
+        (words, {"note": secret}),
+        (words, {"a": words, "note": secret}),
+    ):
+        record = Record(None, SeverityNumber.INFO, "INFO", body, attributes)
+        Redactor()(record)
+        assert "REDACTED" in str((record.body, record.attributes))
+    clean = Record(None, SeverityNumber.INFO, "INFO", words, {"note": words, "number": 42})
+    Redactor()(clean)
+    assert (clean.body, clean.attributes) == (words, {"note": words, "number": 42})

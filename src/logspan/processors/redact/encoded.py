@@ -7,7 +7,7 @@ import binascii
 import re
 from collections.abc import Iterator
 
-_CANDIDATE = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{24,65536}={0,2}")
+_CANDIDATE = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{2}){12,}")
 
 
@@ -24,12 +24,12 @@ def _readable(run: str) -> str:
     if len(data) < 8:
         return ""
     head = data[:64]
-    if sum(byte in _PRINTED for byte in head) < 0.95 * len(head):
+    if len(head.translate(None, _PRINTED)) > 0.05 * len(head):
         return ""
     return data.decode("utf-8", "replace")
 
 
-_PRINTED = frozenset({9, 10, 13, *range(32, 127)})
+_PRINTED = bytes((9, 10, 13, *range(32, 127)))
 
 
 def _hex(run: str) -> bytes:

@@ -20,9 +20,6 @@ _WINDOW = 72
 """Characters in front of a match in which a word counts as near; a third of it behind."""
 _CHECK_EVERY = 256
 _MARKER = re.compile(r"\[REDACTED:[^\]\n]{1,100}\][^\s]{0,4}")
-_COUNTED = frozenset({"iban"})
-"""Rules whose hints count letters and digits, as LONG_RUN does. Joined with the others they multiply the states of
-the automaton: it would grow with every new text, and a clean record take ten times as long."""
 
 
 class RuleFailedError(Exception):
@@ -70,12 +67,7 @@ class Engine:
             for number, finder in enumerate(finders)
             if isinstance(finder, _Matched) and finder.near is not None
         )
-        counted = [
-            number
-            for number, (finder, hint) in enumerate(zip(finders, hints, strict=True))
-            if finder.rule.id in _COUNTED or hint == LONG_RUN
-        ]
-        self.match = _Sieve((*hints, LONG_RUN), (*counted, self._encoded))
+        self.match = _Sieve((*hints, LONG_RUN))
         """The sieve: given a text, which rules may find something in it."""
 
     def rule(self, rule: str) -> Rule:
@@ -87,10 +79,17 @@ class Engine:
         words = " ".join(key_words(key))
         return tuple(number for number, near in self._near if near.search(words))
 
-    def may_match(self, text: str) -> bool:
-        """Whether any rule may find something in a text, however it is written."""
-        text = _encodable(text)
-        return bool(self.match(text)) or (needs_folding(text) and bool(self.match(fold(text).text)))
+    def named(self, text: str) -> Sequence[int] | None:
+        """The rules that may find something in a text; None where it reads otherwise than it is written."""
+        return None if needs_folding(text) else self.match(text)
+
+    def finds(self, text: str, named: Iterable[int]) -> bool:
+        """Whether one of these rules finds anything in a text that need not be folded, or fails."""
+        limit = time.perf_counter() + self._timeout
+        try:
+            return next(self._found_by(named, text, (), limit, deep=True), None) is not None
+        except RuleFailedError:
+            return True
 
     def find(self, text: str, about: tuple[int, ...] = (), *, deep: bool = True) -> list[Match]:
         """The secrets in a text, in order and apart. Raises `RuleFailedError`."""
@@ -108,8 +107,14 @@ class Engine:
                 yield Match(*plain.origin(start, end), rule)
 
     def _find_in(self, text: str, about: tuple[int, ...], limit: float, *, deep: bool) -> Iterator[Match]:
-        named = self.match(text)
-        for number in sorted({*named, *about}):
+        named = {*self.match(text), *about}
+        if named:
+            yield from self._found_by(sorted(named), text, about, limit, deep=deep)
+
+    def _found_by(
+        self, numbers: Iterable[int], text: str, about: tuple[int, ...], limit: float, *, deep: bool
+    ) -> Iterator[Match]:
+        for number in numbers:
             if number == self._encoded:
                 if deep:
                     yield from self._decoded(text)
@@ -142,14 +147,23 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class _Sieve:
-    """Hints that are looked for at once, those of `apart` in a pass of their own: two small automata, not one huge."""
+    """All hints at once: given a text, the numbers of those that are found in it.
 
-    def __init__(self, hints: Sequence[str], apart: Sequence[int]) -> None:
-        joined = [number for number in range(len(hints)) if number not in apart]
-        self._groups = [(pattern_set(tuple(hints[at] for at in group)), group) for group in (joined, apart)]
+    LONG_RUN is looked for apart: it counts characters, and joined with the others it would multiply the states of the
+    automaton, which grows with every new text then.
+    """
+
+    def __init__(self, hints: Sequence[str]) -> None:
+        self._joined = [number for number, hint in enumerate(hints) if hint != LONG_RUN]
+        self._runs = [number for number, hint in enumerate(hints) if hint == LONG_RUN]
+        self._match = pattern_set(tuple(hints[number] for number in self._joined))
+        self._match_run = pattern_set((LONG_RUN,))
 
     def __call__(self, text: str) -> list[int]:
-        return [group[place] for match, group in self._groups for place in match(text) or ()]
+        found = [self._joined[place] for place in self._match(text) or ()]
+        if self._match_run(text):
+            found += self._runs
+        return found
 
 
 class _Finder:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -158,11 +158,9 @@ class Redactor:
         """Whether one look at everything tells that nothing is to be done."""
         if self._allowed is not None:
             return False
+        if not self._unremarkable.issuperset(attributes) and not all(map(self._is_unremarkable, attributes)):
+            return False
         joined: list[str] = []
-        unremarkable = self._unremarkable
-        for key in attributes:
-            if key not in unremarkable and not self._is_unremarkable(key):
-                return False
         for value in (*texts, *attributes.values()):
             kind = type(value)
             if kind is str:
@@ -173,7 +171,16 @@ class Redactor:
             elif kind not in _PLAIN:
                 return False
         text = _JOINT.join(joined)
-        return len(text) < self._config.max_length and not self._engine.may_match(text)
+        if len(text) >= self._config.max_length:
+            return False
+        named = self._engine.named(text)
+        return named is not None and (not named or self._has_nothing(texts, attributes, named))
+
+    def _has_nothing(self, texts: Iterable[AnyValue], attributes: Mapping[str, AnyValue], named: Sequence[int]) -> bool:
+        """Whether the rules that the sieve has named find nothing in one text made of all: common words name some."""
+        lines = [text for text in texts if type(text) is str]
+        lines += [f"{key}: {value}" for key, value in attributes.items() if isinstance(value, str | int)]
+        return not self._engine.finds("\n".join(lines), named)
 
     def _is_unremarkable(self, key: str) -> bool:
         known = self._look(key)
@@ -193,8 +200,6 @@ class Redactor:
         )
 
     def _find(self, text: str, about: tuple[int, ...]) -> list[Match]:
-        if not about and not self._engine.may_match(text):
-            return []
         found = self._engine.find(text, about)
         return self._unless_allowed(text, found) if found and self._allowed_values else found
 
