@@ -124,6 +124,8 @@ def sieve_expression(rules: Mapping[str, Rule], blocked_keys: Iterable[str]) -> 
 
 
 def _bounded(short: list[str]) -> str:
-    """Short words at the beginning of a word, also of one within `camelCase`."""
+    """Short words that are one by themselves, also within `camelCase`: `userPin`, but not `author` or `passed`."""
     capital = "|".join(word.capitalize() for word in short)
-    return rf"(?:\b|_|[^\x00-\x7f])(?:{'|'.join(short)})|(?-i:[a-z](?:{capital}))" if short else ""
+    if not short:
+        return ""
+    return rf"(?:(?:\b|_|[^\x00-\x7f])(?:{'|'.join(short)})|(?-i:[a-z](?:{capital})))(?-i:[^a-z]|$)"
