@@ -5,10 +5,20 @@ from __future__ import annotations
 import pytest
 
 from logspan.processors.redact import Redactor
+from logspan.processors.redact.rule import Rule
+from logspan.processors.redact.rules.keys import KEY_RULES
 
 REDACTOR = Redactor()
 MADE = "Quartz7Lk29xWbTe4"
 
+OF_OTHER_VALUES = ("pin", "otp", "cvv", "webhook-url")
+TEXTS_WITH_A_KEY = [
+    "{}={} y=1",
+    "x {}: {} y",
+    '{{"{}": "{}", "a": 1}}',
+    '{{\\"{}\\":\\"{}\\"}}',
+    "GET /a?x=1&{}={}&z=1",
+]
 SECRET_KEYS = [
     *("SECRET_KEY_BASE", "REDISCLI_AUTH", "X-Registry-Auth", "_auth", "signature_key", "stripeKey", "deploy_key"),
     *("sendgrid.key", "password_digest", "token_hash", "vaultKey", "userPassword", "motdepasse", "kata_sandi"),
@@ -34,6 +44,7 @@ HARMLESS = [
         ("map_pin", "berlin"),
         ("spinner", "dots"),
     ),
+    *(("write_key", "user:1234:profile"), ("deploy_key", "deploy-key-2024"), ("auth", "sha256-plain")),
     *(("auth", "kerberos-ldap"), ("tokens", ["the", "quick", "Fox,"]), ("shipping", "DHL 5512")),
 ]
 
@@ -44,6 +55,19 @@ def test_a_key_means_the_same_in_a_text_and_as_an_attribute(key: str) -> None:
     assert MADE not in str(REDACTOR.attributes({key: MADE, "n": 3}))
     assert MADE not in REDACTOR.text(f"login {key}={MADE} next=ok")
     assert REDACTOR.text(f"login {key}={MADE} next=ok").endswith(" next=ok")
+
+
+@pytest.mark.parametrize(
+    "rule", [rule for rule in KEY_RULES if rule.id not in OF_OTHER_VALUES], ids=lambda rule: rule.id
+)
+def test_all_that_goes_as_an_attribute_goes_in_a_text(rule: Rule) -> None:
+    """Every key of every rule, in every spelling, with every usual separator."""
+    for key in rule.keys:
+        for name in (key.replace(" ", "_"), key.replace(" ", "-").upper(), f"user.{key.replace(' ', '.')}"):
+            if MADE in str(REDACTOR.attributes({name: MADE})):
+                continue  # another rule says that this one means something else
+            for text in TEXTS_WITH_A_KEY:
+                assert MADE not in REDACTOR.text(text.format(name, MADE)), (name, text)
 
 
 @pytest.mark.parametrize(("key", "value"), HARMLESS)

@@ -10,6 +10,8 @@ from logspan.processors.redact import looks
 
 _MADE = 12
 """Characters that a machine's secret has at least."""
+_NAMED = re.compile(r"[A-Za-z]{0,32}[0-9]{0,9}(?:[-_.:/#@][A-Za-z]{0,32}[0-9]{0,9}){1,16}")
+"""What people name things: words with a number behind them, joined by signs."""
 _OBJECT = re.compile(r"[a-z]+(?:-[a-z0-9]{1,20}){0,8}/[a-z]+(?:[.-][a-z0-9]{1,20}){0,8}")
 """`namespace/name`, as Kubernetes calls a secret."""
 _PATH = re.compile(r"(?:~?/|[A-Z]:\\)[\w.\-/\\]*")
@@ -22,7 +24,7 @@ def accepts(value: str, found: tuple[str, int], *, strict: bool) -> bool:
     if _says_nothing(value) or (rule in _REFUSED and _REFUSED[rule](value)):
         return False
     if weak > 1:
-        return looks.is_random(value) and not value.isdigit() and len(value) >= _MADE
+        return len(value) >= _MADE and looks.is_random(value) and not _NAMED.fullmatch(value)
     if weak or strict:
         return looks.is_secretive(value) and not (weak and value.isdigit() and len(value) < 6)
     return True

@@ -85,7 +85,7 @@ class KeyRules:
         for length in range(min(self._longest, len(words)), 0, -1):
             rule = self._rules.get(words[-length:])
             if rule is not None:
-                return rule, _weakness(words[-1]) if length == 1 else 0
+                return rule, _weakness(" ".join(words[-length:]))
         return None
 
     def _glued(self, word: str) -> tuple[str, int] | None:
@@ -96,8 +96,8 @@ class KeyRules:
         return None
 
 
-def _weakness(word: str) -> int:
-    return 2 if word in VAGUE_KEYS else int(word in WEAK_KEYS)
+def _weakness(key: str) -> int:
+    return 2 if key in VAGUE_KEYS else int(key in WEAK_KEYS)
 
 
 def _has_filler(words: tuple[str, ...]) -> bool:
@@ -109,8 +109,16 @@ def _has_filler(words: tuple[str, ...]) -> bool:
 def key_words(key: str) -> tuple[str, ...]:
     """`dbPassword`, `DB-PASSWORD` and `db.password` are all `("db", "password")`."""
     if not key.isascii():
-        key = unicodedata.normalize("NFC", key)
+        key = _PART.sub(_uncapitalized, unicodedata.normalize("NFC", key))
     return tuple(word.lower() for word in _WORDS.findall(key))
+
+
+_PART = re.compile(r"[^\W_]+")
+
+
+def _uncapitalized(part: re.Match[str]) -> str:
+    """`HASŁO` is one word, which the capitals of ASCII alone do not tell."""
+    return part[0].lower() if part[0].isupper() else part[0]
 
 
 def sieve_expression(rules: Mapping[str, Rule], blocked_keys: Iterable[str]) -> str:

@@ -18,7 +18,9 @@ Span = tuple[int, int, str]
 Judge = Callable[[str], tuple[str, int] | None]
 
 _Q = r"\\{0,8}[\"'`]"
-_KEY = r"[A-Za-z_$@\x80-\U0010ffff][\w.$@\-]{0,99}"
+_MARKS = "\u0300-\u036f\u0610-\u06ed\u0900-\u0dff\u0e00-\u0fff"
+"""Vowels and accents that are no letters by themselves."""
+_KEY = rf"[A-Za-z_$@\x80-\U0010ffff][\w.$@\-{_MARKS}]{{0,99}}"
 _ASSIGNED = re.compile(
     rf"(?<![A-Za-z0-9_$])(?P<key>(?:{_KEY}+(?: [\w.$\-]{{1,32}}+){{0,3}}?)|[0-9][A-Za-z0-9_.-]{{1,40}})"
     rf"(?P<close>(?:{_Q})?[\])]?(?:{_Q})?)"
@@ -71,13 +73,13 @@ _MULTIPART = re.compile(
     r"name=\\{0,8}\"?(?P<key>[\w.\[\]-]{1,100})\\{0,8}\"?[^\n]{0,200}(?:\r?\n[A-Za-z-]{1,40}:[^\n]{0,200}){0,3}\r?\n\r?\n(?P<value>[^\r\n]{1,8192})"
 )
 _OPTION = re.compile(
-    r"(?<![\w-])--?(?P<key>[A-Za-z][\w.-]{1,60})(?:[ \t]{1,4}|\",? ?\"|', ?')(?P<value>[^\s\"'-][^\s\"']{0,4096})"
+    rf"(?<![\w-])--?(?P<key>[A-Za-z\x80-\U0010ffff][\w.\-{_MARKS}]{{1,60}})(?:[ \t]{{1,4}}|\",? ?\"|', ?')(?P<value>[^\s\"'-][^\s\"']{{0,4096}})"
 )
 _SCHEMES = re.compile(
     r"(?i)(?:bearer|basic|token|digest|negotiate|ntlm|apikey|api-key|bot|key|hmac|hawk|oauth|aws4-hmac-sha256|splunk|sso-key|ghbasic|genie-?key|klaviyo-api-key|discogs|zoho-oauthtoken)\b[ \t:=]{0,4}"
 )
 _COOKIE = re.compile(
-    r"(?P<joint>;?[ \t]{0,4})(?P<name>[^\s;,=\"'<>{}\[\]()]{1,256})(?:=(?P<value>[^\s;,\"'<>\\]{0,8192}))?(?=[;,\s\"'\\]|$)"
+    r"(?P<joint>;?[ \t]{0,4})(?P<name>[^\s;,=&\"'<>{}\[\]()]{1,256})(?:=(?P<value>[^\s;,\"'<>\\]{0,8192}))?(?=[;,\s\"'\\]|$)"
 )
 _CHANGED = re.compile(r"[\"']?[ \t]{1,4}to[ \t]{1,4}[\"']?(?P<value>[^\s\"',;]{4,512})")
 _PHRASE_KEY = re.compile(r"(?i)phrase|mnemonic|seed")

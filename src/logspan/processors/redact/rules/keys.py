@@ -226,7 +226,7 @@ KEY_RULES: tuple[Rule, ...] = (
 WEAK_KEYS = frozenset({"pass", "pw", "sid", "session", "cred", "salt", "mfa", "2fa", "bearer", "jwt", "user session"})
 """Words that mean other things as well: what they hold counts when it looks like a secret."""
 
-VAGUE_KEYS = frozenset({"auth", "tokens"})
+VAGUE_KEYS = frozenset({"auth", "tokens", *(f"{whose} key" for whose in _WHOSE_KEY)})
 """Words that mean other things most of the time: what they hold counts when it was made by a machine."""
 
 HARMLESS_KEYS = frozenset(
