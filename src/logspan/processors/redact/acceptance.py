@@ -53,6 +53,7 @@ _REFUSED: MappingProxyType[str, Callable[[str], object]] = MappingProxyType(
         "cvv": _has_no_digit,
         "otp": _has_no_digit,
         "pin": _is_no_pin,
+        "authorization": looks.is_prose,
         "secret": _OBJECT.fullmatch,
         "password": _PATH.fullmatch,
         "webhook-url": lambda value: "://" not in value,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from logspan.processors.redact import looks
 from logspan.processors.redact.acceptance import accepts
 from logspan.processors.redact.structure import Judge, Span
 
@@ -23,7 +24,7 @@ def calls(text: str, judge: Judge) -> Iterator[Span]:
     """The argument of a setter or of a builder's part; what asks for a secret (`get_secret("db")`) only names it."""
     for match in _CALL.finditer(text):
         found = judge(match["key"])
-        if found and accepts(match["value"], found, strict=True):
+        if found and accepts(match["value"], found, strict=True) and not looks.is_code(match["value"]):
             yield (*match.span("value"), found[0])
 
 

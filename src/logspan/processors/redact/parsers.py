@@ -61,8 +61,10 @@ _DASH_P = re.compile(
 )
 _COMMAND = 256
 """Characters of a command in front of its option."""
-_RUN_AS = re.compile(r"\b(?:docker|podman|nerdctl|kubectl|compose)\b[^|;&\n]*?\b(?:run|exec|create)\b[^|;&\n]*$")
-"""`-u user:group`, the one that a container runs as."""
+_RUN_AS = re.compile(
+    r"\b(?:docker|podman|nerdctl|kubectl|compose)\b[^|;&\n]*?\b(?:run|exec|create)\b[^|;&\n]*$|\b(?:rsync|scp|cp|tar|ls|pg_dump)\b[^|;&\n]*$"
+)
+"""`-u user:group`, the one that a container runs as; tools whose `-a` and `-u` mean other things."""
 _ASKS = re.compile(r"(?i)mysql|mariadb")
 """Their `-p` asks for the password, if there is none at once behind it."""
 _DASH_VALUE = re.compile(

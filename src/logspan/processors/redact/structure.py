@@ -255,7 +255,13 @@ def _other_scheme(text: str, start: int) -> re.Match[str] | None:
     """RFC 9110: any word may be a scheme; what is behind it tells whether it is one."""
     scheme = _SCHEME_NAME.match(text, start)
     token = _BARE.match(text, scheme.end()) if scheme else None
-    return scheme if token and (looks.is_random(token[0]) or _FIELDS.match(text, token.start())) else None
+    if scheme is None or token is None or looks.is_prose(scheme[0].strip()):
+        return None
+    is_token = looks.is_random(token[0]) and not _ASSIGNMENT.match(token[0])
+    return scheme if is_token or _FIELDS.match(text, token.start()) else None
+
+
+_ASSIGNMENT = re.compile(r"[A-Za-z_][\w.-]{0,60}=[^=]")
 
 
 _SCHEME_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{1,40}[ \t]{1,4}(?=[^\s=:])")
