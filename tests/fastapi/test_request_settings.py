@@ -448,6 +448,74 @@ def test_bodies_of_one_route() -> None:
         assert [record.attributes.get(REQUEST_BODY) for record in seen.requests()] == [{"a": 1}, None]
 
 
+async def read_before_the_route_is_known(scope: Any, receive: Any, send: Any, app: Any) -> None:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+
+    async def again() -> Any:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    await app(scope, again, send)
+
+
+class ReadsFirst:
+    """A middleware that reads the body, as one that checks a signature does."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await read_before_the_route_is_known(scope, receive, send, self.app)
+        else:
+            await self.app(scope, receive, send)
+
+
+def test_a_route_that_keeps_no_body_keeps_none_that_was_read_before_it_was_known() -> None:
+    """R6.1: its settings are the last word on what was kept; `True` comes too late, and keeps nothing."""
+    app = FastAPI()
+    app.add_middleware(ReadsFirst)
+
+    @app.post("/secret")
+    @request_settings(request_body=False)
+    async def secret(body: dict[str, str]) -> None:
+        pass
+
+    @app.post("/short")
+    @request_settings(body_size=10)
+    async def short(body: dict[str, str]) -> None:
+        pass
+
+    @app.post("/late")
+    @request_settings(request_body=True)
+    async def late(body: dict[str, str]) -> None:
+        pass
+
+    sent = {"note": "x" * 100}
+    assert REQUEST_BODY not in one(app, "POST", "/secret", BODIES, json=sent).attributes
+    assert one(app, "POST", "/short", BODIES, json=sent).attributes[REQUEST_BODY] == {"…": CUT}
+    assert one(app, "POST", "/late", BODIES, json=sent).attributes[REQUEST_BODY] == sent
+    assert REQUEST_BODY not in one(app, "POST", "/late", json=sent).attributes
+
+
+@pytest.mark.parametrize("ids", [True, False])
+async def test_headers_that_can_be_read_only_once_reach_the_server(ids: bool) -> None:
+    """ASGI: they are an iterable."""
+
+    async def raw(scope: Any, receive: Any, send: Any) -> None:
+        headers = ((name, b"1") for name in (b"x-a", b"x-b"))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send(part())
+
+    driver, header = Driver(), {} if ids else {"request_id": {"header": None}}
+    app: Any = with_raw(FastAPI(), raw)
+    with watched(app, tracing={"instrumentation": "off"}, **header):
+        await driver.run(app)
+    assert [name for name, _ in driver.sent[0]["headers"]][:2] == [b"x-a", b"x-b"]
+
+
 async def test_what_the_application_sends_is_not_changed() -> None:
     """Parts of any type of buffer, kept or not."""
     parts = [part(memoryview(b"ab"), more=True), part(bytearray(b"cd"), more=True), part()]

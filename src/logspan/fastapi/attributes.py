@@ -95,7 +95,10 @@ def _add_ends(found: Attributes, request: Request, headers: Headers) -> None:
 
 
 def _add_what_was_asked_for(found: Attributes, request: Request, headers: Headers) -> None:
-    """Headers by their allow-lists, as arrays of strings, and bodies."""
+    """Headers by their allow-lists, as arrays of strings, and bodies.
+
+    A middleware may have read the body before the route was known: what the route says goes for what was kept.
+    """
     options = request.options
     if options.request_headers:
         for name in sorted(options.request_headers & headers.keys()):
@@ -104,7 +107,7 @@ def _add_what_was_asked_for(found: Attributes, request: Request, headers: Header
         for key, value in request.response_headers:
             if (name := key.lower()) in options.response_headers:
                 found.setdefault(f"http.response.header.{name.decode('latin-1')}", []).append(str(value, "latin-1"))
-    if request.request_content is not None:
-        found["http.request.body.content"] = request.request_content.value()
-    if request.response_content is not None:
-        found["http.response.body.content"] = request.response_content.value()
+    if request.request_content is not None and options.request_body:
+        found["http.request.body.content"] = request.request_content.value(options.body_size)
+    if request.response_content is not None and options.response_body:
+        found["http.response.body.content"] = request.response_content.value(options.body_size)

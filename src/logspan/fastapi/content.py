@@ -59,32 +59,34 @@ class Content:
             self._kept += memoryview(part).cast("B")[:room]
         self._size += memoryview(part).nbytes
 
-    def value(self) -> Any:
+    def value(self, limit: int) -> Any:
         """As an attribute; structured where it can be, so that redaction sees the names of its fields.
 
-        What was cut off is marked with a cut mark at the end, or an entry for it.
+        What was cut off is marked with a cut mark at the end, or an entry for it. Where `limit` is less than that of
+        before, it counts.
         """
         if not self._size:
             return None
-        cut = self._size > self._limit
+        limit = min(limit, self._limit)
+        cut = self._size > limit
         if self._media_type.endswith(("/json", "+json")):
-            return self._json(cut=cut)
+            return self._json(limit, cut=cut)
         if self._media_type == _FORM:
-            return self._form(cut=cut)
+            return self._form(limit, cut=cut)
         text = self._kept.decode("utf-8", "replace")
-        return cut_text(text, self._limit) if len(self._kept) > self._limit else text
+        return cut_text(text, limit) if len(self._kept) > limit else text
 
-    def _json(self, *, cut: bool) -> Any:
+    def _json(self, limit: int, *, cut: bool) -> Any:
         """Of JSON that is cut off, the values that are whole; of what is no JSON nothing: it cannot be looked into."""
-        data = bytes(self._kept[: self._limit])
+        data = bytes(self._kept[:limit])
         try:
             value = from_json(data, allow_inf_nan=True, allow_partial=cut)
         except ValueError:
             return "<no valid JSON>"
         return _marked(value) if cut else value
 
-    def _form(self, *, cut: bool) -> dict[str, Any]:
-        text = self._kept[: self._limit].decode("utf-8", "replace")
+    def _form(self, limit: int, *, cut: bool) -> dict[str, Any]:
+        text = self._kept[:limit].decode("utf-8", "replace")
         if cut:
             text = text.rpartition("&")[0]
         fields: dict[str, Any] = {}

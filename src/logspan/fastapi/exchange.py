@@ -83,7 +83,9 @@ class Exchange:
         try:
             kind = message["type"]
             if kind in _ANSWERS:
-                return self._starting(message), False
+                message = {**message, "headers": list(message.get("headers", ()))}  # they may be read only once
+                self._starting(message)
+                return message, False
             if self._is_last(kind, message):
                 if self.request.slow and self.request.first_byte_at is not None:
                     self.look()
@@ -110,12 +112,12 @@ class Exchange:
         except Exception as error:
             self._blame("receive", error)
 
-    def _starting(self, message: Message) -> Message:
-        """With the headers that the client knows the request by, unless the application has set them itself."""
+    def _starting(self, message: Message) -> None:
+        """Add the headers that the client knows the request by, unless the application has set them itself."""
         request = self.request
         if request.span is None:
             request.saw_span()
-        headers = list(message.get("headers", ()))
+        headers = message["headers"]
         if message["type"] == "http.response.start":
             self._trailers = bool(message.get("trailers", False))
             request.response_headers = headers
@@ -123,7 +125,7 @@ class Exchange:
                 request.response_content = self._content(message)
         names = {key.lower() for key, _ in headers}
         added = [(name, value.encode("latin-1")) for name, value in self._ids() if name not in names]
-        return {**message, "headers": [*headers, *added]} if added else message
+        message["headers"] = [*headers, *added]
 
     def _ids(self) -> Iterator[tuple[bytes, str]]:
         request = self.request
