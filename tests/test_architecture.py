@@ -20,6 +20,7 @@ ROOT = Path(logspan.errors.__file__).parent
 # Bottom to top: a unit imports what stands before it, and nothing that stands after it.
 ORDER = (
     "errors",
+    "failing",
     "clock",
     "printable",
     "outcome",

@@ -60,9 +60,10 @@ def _described(user: object, attributes: Mapping[str, Any]) -> dict[str, AnyValu
 def user_attributes(user: object) -> dict[str, Any] | None:
     """The attributes that describe a user, or None when there is none: see `set_user` for what a user may be.
 
-    An object that says of itself that it is not `is_authenticated` is no user.
+    An object that says of itself that it is not `is_authenticated` is no user; neither is a truth value, or a text
+    that is empty.
     """
-    if user is None:
+    if user is None or isinstance(user, bool) or user == "":
         return None
     if isinstance(user, Mapping):
         return _qualified(user)

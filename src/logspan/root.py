@@ -16,6 +16,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from logspan.context import inside_pipeline
 from logspan.delivery.admission import Admission
+from logspan.failing import OWN_FAILURES
 from logspan.ledger import Ledger, Tally
 from logspan.notices import Notices
 from logspan.record import Record
@@ -109,7 +110,7 @@ class RootProcessor(LogRecordProcessor):
         for name, enrich in stages.enrichers:
             try:
                 enrich(record)
-            except Exception as error:
+            except OWN_FAILURES as error:
                 self._stage_failed(name, error)
         return True
 
@@ -118,7 +119,7 @@ class RootProcessor(LogRecordProcessor):
             try:
                 if keeps(record):
                     continue
-            except Exception as error:
+            except OWN_FAILURES as error:
                 self._stage_failed(name, error)
                 continue
             dropped.one()
@@ -161,7 +162,7 @@ class RootProcessor(LogRecordProcessor):
             self._deferred = None
             then()
 
-    def _stage_failed(self, name: str, error: Exception) -> None:
+    def _stage_failed(self, name: str, error: BaseException) -> None:
         self._ledger.processor_errors.add(name)
         self._notices.say(f"stage:{name}", f"{name} failed and was skipped for a record: {type(error).__name__}")
 

@@ -1,6 +1,7 @@
 """R6.2, R6.3: what a request is known by: its id, in and out and on its records; its user, once that is verified."""
 
 import asyncio
+import contextvars
 import time
 from typing import Any
 
@@ -26,9 +27,11 @@ from logspan import (
     set_user,
     unbind,
 )
+from logspan.context import current_request
 from logspan.identity import request_id
 from logspan.processors.enrich import BaggageEnricher
 from tests.core.support import record
+from tests.fastapi.driver import Driver
 from tests.fastapi.support import TestClient, Watched, watched
 
 log = get_logger("tests.identity")
@@ -422,7 +425,7 @@ def test_a_resolver_is_asked_lazily_and_once() -> None:
         assert asked == ["endpoint", "/a", "/a"]
 
 
-@pytest.mark.parametrize("kind", ["raises", "returns a coroutine", "logs", "is slow"])
+@pytest.mark.parametrize("kind", ["raises", "cancels", "returns a coroutine", "logs", "is slow"])
 def test_a_resolver_that_fails_costs_nothing(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
     """The records are there without a user, the failure is counted once for each request, and said once."""
     app = plain()
@@ -432,6 +435,8 @@ def test_a_resolver_that_fails_costs_nothing(kind: str, capfd: pytest.CaptureFix
         asked.append(1)
         if kind == "raises":
             raise RuntimeError
+        if kind == "cancels":
+            raise asyncio.CancelledError
         if kind == "returns a coroutine":
             return asyncio.sleep(0)
         if kind == "is slow":
@@ -447,9 +452,36 @@ def test_a_resolver_that_fails_costs_nothing(kind: str, capfd: pytest.CaptureFix
         expected: list[dict[str, str]] = 3 * ([{}, {"user.id": "7"}, {"user.id": "7"}] if kind == "logs" else [{}, {}])
         assert users(seen) == expected
         counted = seen.handle.pipeline.ledger.snapshot().processor_errors
-        assert counted == ({"user": 3} if kind in ("raises", "returns a coroutine") else {})
+        assert counted == ({"user": 3} if kind in ("raises", "cancels", "returns a coroutine") else {})
     lines = [line for line in capfd.readouterr().err.splitlines() if "user" in line]
     assert len(lines) == (0 if kind == "logs" else 1)
+
+
+def test_what_interrupts_a_resolver_leaves_no_request_behind() -> None:
+    """A signal handler's `SystemExit` goes on to who runs the program; the record that it cost is counted."""
+    app = FastAPI()
+
+    def resolver(connection: HTTPConnection) -> Any:
+        raise SystemExit(3)
+
+    async def run() -> Any:
+        error = await Driver().run(app, "/nowhere")
+        return error, current_request()
+
+    with watched(app, resolver=resolver, tracing={"instrumentation": "off"}) as seen:
+        error, left = contextvars.Context().run(asyncio.run, run())
+        assert isinstance(error, SystemExit)
+        assert left is None
+        assert seen.handle.pipeline.ledger.snapshot().dropped == {"interrupted": 1}
+
+
+@pytest.mark.parametrize("answer", [True, False, ""])
+def test_an_answer_that_names_nobody_is_no_user(answer: object) -> None:
+    """R6.3: not one by the name of `True`."""
+    app = plain()
+    with watched(app, resolver=lambda _: answer) as seen:
+        get(app)
+        assert not any(users(seen))
 
 
 def test_an_async_resolver_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -245,6 +246,18 @@ def test_the_callers_interrupt_passes() -> None:
     with pytest.raises(KeyboardInterrupt):  # it is on, and nobody is thought to hang in it
         stage.attributes()
     assert not inside_pipeline()
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit])
+def test_what_plain_functions_can_raise_only_by_themselves_is_their_failure(error: type[BaseException]) -> None:
+    """Fault 29: let out, it would cancel the task that logs, for whoever waits for it."""
+
+    def cancelling(record: RecordView, context: EnrichContext) -> NoReturn:
+        raise error
+
+    stage = Stage(cancelling, returning({"b": 2}))
+    assert stage.attributes(a=1) == {"a": 1, "b": 2}
+    assert stage.failures == ["enricher:cancelling"]
 
 
 # when it is switched off

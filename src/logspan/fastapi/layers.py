@@ -61,9 +61,11 @@ class RequestLayer:
                 exchange.failed(error)
             raise
         finally:
-            if exchange is not None:
-                conclude(exchange.request)
-            visit.leave()
+            try:
+                if exchange is not None:
+                    conclude(exchange.request)
+            finally:  # a signal handler may raise in there
+                visit.leave()
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watched_receive() -> Message:

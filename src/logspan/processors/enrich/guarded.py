@@ -11,6 +11,7 @@ from threading import get_ident
 from time import perf_counter
 
 from logspan.context import enter_pipeline, leave_pipeline
+from logspan.failing import OWN_FAILURES
 from logspan.processors.enrich.own import Enricher
 from logspan.processors.enrich.view import EnrichContext, RecordView
 from logspan.record import Record
@@ -97,7 +98,7 @@ class OwnEnrichers:
             found = watched.function(view, self._context)
             if found is not None:
                 _add(record, found)
-        except Exception as error:
+        except OWN_FAILURES as error:
             failure = type_name(error)
         finally:
             inside.pop(thread, None)
