@@ -509,7 +509,8 @@ async def test_headers_that_can_be_read_only_once_reach_the_server(ids: bool) ->
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send(part())
 
-    driver, header = Driver(), {} if ids else {"request_id": {"header": None}}
+    driver = Driver()
+    header: Any = {} if ids else {"request_id": {"header": None}}
     app: Any = with_raw(FastAPI(), raw)
     with watched(app, tracing={"instrumentation": "off"}, **header):
         await driver.run(app)
