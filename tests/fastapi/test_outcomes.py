@@ -213,6 +213,13 @@ async def test_a_start_that_the_server_refuses_reached_nobody() -> None:
     assert "logspan.request.time_to_first_byte" not in record.attributes
 
 
+async def test_a_server_that_has_closed_already() -> None:
+    """As uvloop says it; it is the server's doing, and no fault of the application."""
+    closed = RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+    record = await record_of(with_raw(FastAPI(), answering(200)), Driver(refuse=closed))
+    assert told(record) == ("client_disconnect", "INFO", None, None)
+
+
 async def test_a_body_that_must_not_be_there() -> None:
     """204 with a body: the server raises, the client has its 204."""
     driver = Driver(refuse=RuntimeError("Response content longer than Content-Length"), at="http.response.body")

@@ -48,6 +48,7 @@ class Shop:
     def __init__(self) -> None:
         self.arrived = threading.Event()
         self.left = threading.Event()
+        self.may_go = threading.Event()
         self.server: uvicorn.Server | None = None
         self.app = self._app()
 
@@ -75,6 +76,12 @@ class Shop:
             await self.client_has_gone()
             return "x" * 100
 
+        @app.get("/later")
+        async def later() -> str:
+            self.arrived.set()
+            await asyncio.to_thread(self.may_go.wait, WAIT)
+            return "late"
+
         @app.get("/endless")
         async def endless() -> StreamingResponse:
             async def parts() -> AsyncIterator[bytes]:
@@ -99,7 +106,8 @@ class Shop:
         async def ends(how: str) -> Response:
             if how == "with-body":
                 return Response(b"must not be there", status_code=204)
-            raise {"exit": SystemExit(3), "interrupt": KeyboardInterrupt(), "timeout": TimeoutError()}[how]
+            kind = {"exit": SystemExit, "interrupt": KeyboardInterrupt, "timeout": TimeoutError}
+            raise kind.get(how, asyncio.CancelledError)
 
         async def nothing(scope: Any, receive: Any, send: Any) -> None:
             pass
@@ -227,20 +235,23 @@ def test_a_client_that_goes_while_nobody_reads(server: Any, slow: bool, half_clo
         ("/ends/exit", "exception", "SystemExit"),
         ("/ends/interrupt", "exception", "KeyboardInterrupt"),
         ("/ends/timeout", "timeout", "TimeoutError"),
+        ("/ends/cancelled", "cancelled", "asyncio.CancelledError"),
         ("/ends/with-body", "exception", None),
     ],
 )
 def test_uvicorns_line_about_a_failure_is_not_a_second_record(
     server: Any, mode: str, path: str, outcome: str, error: str | None
 ) -> None:
-    """R2.2: neither about an exception of any kind, nor about an answer that is not complete."""
+    """R2.2: neither about an exception of any kind, nor about an answer that is not complete, or that is uvicorn's."""
     shop = Shop()
     with watched(shop.app, tracing={"instrumentation": mode}) as seen, served(shop.app, **server) as port:
-        read_all(raw(port, f"GET {path} HTTP/1.1", "connection: close"))
+        answer = read_all(raw(port, f"GET {path} HTTP/1.1", "connection: close"))
         assert get(port, "/hello/a") == 200  # uvicorn has said by now what it had to say
         record, _ = wait_for(seen, 2)
         assert record.attributes[OUTCOME] == outcome
         assert error in (None, record.attributes["error.type"])
+        assert answer.startswith(b"HTTP/1.1 %d " % record.attributes["http.response.status_code"])
+        assert [log.body for log in seen.logs() if log.scope == "uvicorn.access"] == []
         about = [log.body for log in seen.logs() if log.scope.startswith("uvicorn") and "ASGI" in str(log.body)]
         assert about == []
 
@@ -258,6 +269,22 @@ def test_what_is_no_request_has_no_record(server: Any) -> None:
         assert [log for log in seen.logs() if log.body == "Invalid HTTP request received."]
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_client_that_is_shown_the_door_while_it_waits(loop: str) -> None:
+    """Garbage behind two requests: with httptools uvicorn closes at once, and uvloop raises when the answer comes."""
+    shop = Shop()
+    with watched(shop.app) as seen, served(shop.app, http="httptools", loop=loop) as port:
+        connection = raw(port, "GET /later HTTP/1.1")
+        assert shop.arrived.wait(WAIT)
+        connection.sendall(b"GET /hello/a HTTP/1.1\r\nhost: x\r\n\r\nno HTTP at all\r\n\r\n")
+        assert b"400" in read_all(connection)
+        shop.may_go.set()
+        record = wait_for(seen)[0]
+        assert record.attributes[OUTCOME] == ("client_disconnect" if loop == "uvloop" else "ok")
+        assert record.severity == "INFO"
+        assert [log.body for log in seen.logs() if "Exception in ASGI" in str(log.body)] == []
+
+
 @SERVERS
 def test_what_a_shutdown_cancels_is_recorded(server: Any) -> None:
     """Also where its clean-up takes longer than the lifespan's end."""
@@ -271,7 +298,8 @@ def test_what_a_shutdown_cancels_is_recorded(server: Any) -> None:
         connection.close()
         assert (record.attributes[OUTCOME], record.severity) == ("cancelled", "WARN")
         assert record.attributes["error.type"] == "asyncio.CancelledError"
-        assert "http.response.status_code" not in record.attributes
+        assert record.attributes["http.response.status_code"] == 500
+        assert [log.body for log in seen.logs() if log.scope == "uvicorn.access"] == []
 
 
 def test_over_a_unix_socket(tmp_path: Path) -> None:

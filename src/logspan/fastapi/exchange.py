@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Iterator
 from time import perf_counter
 from typing import Any
@@ -186,18 +187,36 @@ class Exchange:
         request.response_size = None if size is None else request.response_size + size
 
     def _refused(self, message: Message, error: BaseException) -> None:
-        """The server did not take a message; an `OSError` says that the client has gone (ASGI, send)."""
+        """The server did not take a message; it may be that the client has gone."""
         if message["type"] in _STARTS:
             self.request.start_failed = True
-        if isinstance(error, OSError) and message["type"] != "http.response.pathsend":
+        if _says_gone(error) and message["type"] != "http.response.pathsend":
             self.request.disconnected = True
             self.request.refused_id = id(error)
 
     def failed(self, error: BaseException) -> None:
         """Note the exception that leaves the application; some servers cancel because the client has gone."""
-        if isinstance(error, asyncio.CancelledError) and self.request.live:
-            self.look()
+        if isinstance(error, asyncio.CancelledError):
+            self.request.answered_for = _is_called_by_uvicorn()
+            if self.request.live:
+                self.look()
         self.request.failed(error)
 
     def _blame(self, what: str, error: Exception) -> None:
         self.request.config.notices.say("request", f"watching {what} failed: {type(error).__name__}")
+
+
+def _says_gone(error: BaseException) -> bool:
+    """An `OSError` does (ASGI, send); uvloop has a `RuntimeError`, where the server has closed before it says so."""
+    return isinstance(error, OSError) or (isinstance(error, RuntimeError) and "the handler is closed" in str(error))
+
+
+def _is_called_by_uvicorn() -> bool:
+    """Whether it is uvicorn whose call is ending: it answers 500 for whatever comes out of the application.
+
+    Its `receive` does not tell, as others may have wrapped it.
+    """
+    frame = inspect.currentframe()
+    while frame is not None and not str(frame.f_globals.get("__name__")).startswith("uvicorn.protocols."):
+        frame = frame.f_back
+    return frame is not None

@@ -53,6 +53,7 @@ class Request:
 
     __slots__ = (
         "_endpoint",
+        "answered_for",
         "bindings",
         "close_code",
         "complete",
@@ -102,6 +103,8 @@ class Request:
         self.response_content: Content | None = None
         self.complete = False
         self.start_failed = False
+        self.answered_for = False
+        """Whether the server answers for a request that was cancelled, too."""
         self.disconnected = False
         """Whether the client was gone before the response was complete."""
         self.refused_id: int | None = None
@@ -216,8 +219,8 @@ class Request:
             self.failure = failure_of(error, disconnected=self.disconnected)
 
     def final_status(self) -> int | None:
-        """The status that went out; the server sends a 500 for an app that ends before it answers."""
+        """The status that goes out; servers send a 500 for an app that ends before it answers, some when cancelled."""
         if self.status is not None or self.start_failed or self.disconnected:
             return self.status
         cancelled = self.failure is not None and self.failure.outcome is Outcome.CANCELLED
-        return None if cancelled else 500
+        return None if cancelled and not self.answered_for else 500

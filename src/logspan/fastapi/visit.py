@@ -42,6 +42,7 @@ class Visit:
             return
         before = CURRENT.get()
         if before is not None and not before.live:
+            before.error_id = before.refused_id = None  # told by now, and others may get these ids
             self._forget_the_request_before(scope, fresh_context=fresh_context)
         request = Request(scope, self._config)
         scope[SCOPE_KEY] = request
