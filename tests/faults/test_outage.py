@@ -267,7 +267,8 @@ def test_43_one_of_three_down_for_an_hour(start: Start) -> None:
         }
         queue = {"queue_size": 500, "max_export_batch_size": 100}
         retry = {"initial_interval": 5.0, "max_interval": 30.0, "max_elapsed_time": 300.0, **NO_JITTER}
-        pipeline = start.several(exporters, clock, sending_queue=queue, retry_on_failure=retry)
+        patient = {"stall_timeout": 1e6}  # on a busy machine an ordinary attempt takes minutes of this clock
+        pipeline = start.several(exporters, clock, sending_queue=queue, retry_on_failure=retry, **patient)
         caller = Caller(pipeline)
         with running(clock, 3.0) as reaches:
             for minute in range(1, 61):

@@ -330,7 +330,12 @@ def test_what_is_put_in_front_is_read_first(tmp_path: Path) -> None:
         assert frame is not None
         assert number_of(frame.payload) == 2
         assert not frame.adopted
+        it.ack()
+        assert isinstance(it.put_in_front(payload(2), 1), Stored)
         assert isinstance(it.put_in_front(payload(1), 1), Stored)
+        frame = it.peek()
+        assert frame is not None
+        assert number_of(frame.payload) == 1
         assert it.backlog.frames == 5
         assert size_on_disk(tmp_path) == it.backlog.size
     with spool(tmp_path) as it:

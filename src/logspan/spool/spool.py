@@ -48,6 +48,7 @@ class Spool:
         self._pid = os.getpid()
         self._losses = Losses()
         self._own: OwnJournal | None = None
+        self._front: OwnJournal | None = None
         self._older: list[Journal] = []
         self._reading: Journal | None = None
         self._writes, self._syncs = Patience(self._clock), Patience(self._clock)
@@ -118,8 +119,9 @@ class Spool:
             self._writable().append(payload, records, time.time_ns(), sync=sync)
 
     def _write_in_front(self, payload: bytes, records: int) -> None:
-        assert self._own is not None  # noqa: S101 - asked by `put_in_front`
-        owner = create_owner(self._config.directory, self._exporter, before=self._own.owner)
+        before = self._front or self._own
+        assert before is not None  # noqa: S101 - asked by `put_in_front`
+        owner = create_owner(self._config.directory, self._exporter, before=before.owner)
         front = OwnJournal(owner, self._config, self._losses, self._clock)
         try:
             front.append(payload, records, time.time_ns(), sync=self._config.fsync is not None)
@@ -127,7 +129,8 @@ class Spool:
             front.close()
             raise
         front.retire()
-        self._older.append(front)
+        self._older.insert(self._older.index(before) if before in self._older else len(self._older), front)
+        self._front = front
 
     def _writable(self) -> OwnJournal:
         if self._own is not None and self._own.is_gone():
