@@ -44,6 +44,9 @@ def client(proxies: Proxies, peer: Any, *forwarded: str) -> tuple[str | None, in
         ((PROXY, 1234), [""], (PROXY, 1234)),
         ((PROXY, 1234), ["2001:db8::1"], ("2001:db8::1", None)),
         ((PROXY, 1234), ["[2001:db8::1]:4711"], ("2001:db8::1", 4711)),
+        ((PROXY, 1234), ["fe80::1%eth0 junk <x>"], ("fe80::1", None)),
+        ((PROXY, 1234), ["[fe80::1%25x]:80"], ("fe80::1", 80)),
+        (("fd00::1%eth0", 1234), [CLIENT], (CLIENT, None)),
         ((PROXY, 1234), [f"{CLIENT}:99999"], (CLIENT, None)),
         (("::ffff:10.0.0.1", 1234), [f"::ffff:{CLIENT}"], (CLIENT, None)),
         (("fd00::1", 1234), [CLIENT], (CLIENT, None)),
@@ -114,6 +117,16 @@ async def test_without_trusted_proxies_the_server_is_believed() -> None:
     """Whatever it made of the header, without the port that it invented."""
     scope = await rewritten("*", (PROXY, 1234), CLIENT)
     assert Proxies().client(scope, [CLIENT]) == Peer(CLIENT, None)
+
+
+@pytest.mark.parametrize("forwarded", ["bogus", "<script>", "unknown", "fe80::1%<x>"])
+async def test_what_the_server_has_taken_over_and_is_no_address_is_not_told(forwarded: str) -> None:
+    """Uvicorn takes any text from a header for the client, by default of everybody on this machine."""
+    scope = await rewritten("127.0.0.1", ("127.0.0.1", 1234), forwarded)
+    assert scope["client"][0].startswith(forwarded[:5])
+    found = Peer("fe80::1" if forwarded.startswith("fe80") else None, None)
+    assert Proxies().client(scope, [forwarded]) == found
+    assert Proxies.named(["unix"], "x-forwarded-for").client(scope, []) == found
 
 
 @given(st.lists(st.text(max_size=40), max_size=5), st.sampled_from([TRUSTED, STANDARD]))

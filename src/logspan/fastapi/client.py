@@ -47,16 +47,16 @@ class Proxies:
     def client(self, scope: Scope, forwarded: list[str]) -> Peer:
         """The client of a request. `forwarded` has the values of the header, in the order of its lines.
 
-        A peer with port 0 is what uvicorn has made of the header already, having trusted the peer itself; the header
-        is read again then, and comes to the same end, or farther.
+        A peer with port 0 is what uvicorn has made of the header already, having trusted the peer itself, which nobody
+        knows any more. The header is read again then, and comes to the same end or farther, or nearer where uvicorn
+        trusts everybody.
         """
-        peer = _peer(scope)
+        peer, rewritten = _peer(scope)
         if not (self.networks or self.unix):  # most services
             return peer
-        rewritten = peer.address is not None and peer.port is None and bool(forwarded)
-        if not rewritten and not self._trusts_peer(scope, peer):
+        if not (rewritten and forwarded) and not self._trusts_peer(scope, peer):
             return peer
-        best = Peer(None, None) if rewritten and _parsed(peer.address) is None else peer
+        best = peer
         for hop, address in self._hops(forwarded):
             if address is None:
                 break
@@ -81,9 +81,15 @@ class Proxies:
             yield _split(node)
 
 
-def _peer(scope: Scope) -> Peer:
+def _peer(scope: Scope) -> tuple[Peer, bool]:
+    """Who the server says is connected, and whether uvicorn has that from a header, where anything may stand."""
     client = scope.get("client")
-    return Peer(client[0] or None, client[1] or None) if client else Peer(None, None)
+    if not client:
+        return Peer(None, None), False
+    if client[1] != 0:
+        return Peer(client[0] or None, client[1]), False
+    address = _parsed(client[0])
+    return Peer(str(address) if address else None, None), True
 
 
 def _forwarded_for(element: str) -> str:
@@ -109,12 +115,17 @@ def _split(node: str) -> tuple[Peer, Address | None]:
 
 
 def _parsed(text: str | None) -> Address | None:
-    """An IP address; one of version 4 that is written as version 6 (`::ffff:10.0.0.1`) as what it is."""
+    """An IP address; one of version 4 that is written as version 6 (`::ffff:10.0.0.1`) as what it is.
+
+    Without a zone (`fe80::1%eth0`), which says nothing elsewhere, and in which any text may stand.
+    """
     try:
         address = ip_address(text or "")
     except ValueError:
         return None
-    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+    if not isinstance(address, IPv6Address):
+        return address
+    return address.ipv4_mapped or (IPv6Address(int(address)) if address.scope_id else address)
 
 
 def server_of(scope: Scope, host: str | None) -> Peer:
