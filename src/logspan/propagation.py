@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from opentelemetry import propagate
-from opentelemetry.context import Context
+from opentelemetry.baggage import get_all, remove_baggage
+from opentelemetry.context import Context, get_current
 from opentelemetry.propagators.textmap import (
     CarrierT,
     Getter,
@@ -19,14 +20,32 @@ from opentelemetry.propagators.textmap import (
 from logspan.binding import request_here
 
 
-def outgoing_headers(headers: Mapping[str, str] | None = None) -> dict[str, str]:
+class NamesAllowed:
+    """Which names are allowed; a `*` at the end stands for any rest."""
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        allowed = (allowed,) if isinstance(allowed, str) else tuple(allowed)
+        self._names = frozenset(name for name in allowed if not name.endswith("*"))
+        self._prefixes = tuple(name[:-1] for name in allowed if name.endswith("*"))
+
+    def have(self, name: str) -> bool:
+        """Whether a name is one of them."""
+        return name in self._names or name.startswith(self._prefixes)
+
+
+def outgoing_headers(headers: Mapping[str, str] | None = None, *, baggage: Iterable[str] = ()) -> dict[str, str]:
     """Headers for a call to another service: `traceparent`, `baggage` and the request's id, beside those given.
 
-    For clients that no OTel instrumentation has been told of: `httpx.get(url, headers=outgoing_headers())`. The
-    instrumented ones send the same by themselves.
+    For clients that no OTel instrumentation has been told of: `httpx.get(url, headers=outgoing_headers())`. Of the
+    W3C baggage go along only the entries that `baggage` names (`["app.plan", "app.cell.*"]`): whoever calls this
+    service has put there what they like, or what is for us alone. Instrumented clients send all of it by themselves, as
+    the OTel propagators have it.
     """
-    carrier = dict(headers or {})
-    propagate.inject(carrier)
+    carrier, context, allowed = dict(headers or {}), get_current(), NamesAllowed(baggage)
+    for name in get_all(context):
+        if not allowed.have(name):
+            context = remove_baggage(name, context)
+    propagate.inject(carrier, context)
     return carrier
 
 

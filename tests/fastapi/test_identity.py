@@ -190,6 +190,26 @@ async def test_calls_to_others_carry_trace_and_id() -> None:
         assert "x-request-id" not in outgoing_headers()
 
 
+@pytest.mark.parametrize(
+    ("allowed", "sent"),
+    [((), None), (["app.plan"], "app.plan=gold"), (["app.*"], "app.plan=gold,app.cell=7"), ("*", 3)],
+)
+def test_baggage_goes_to_others_only_by_name(allowed: Any, sent: Any) -> None:
+    """R6.2: what a caller has sent us, a secret say, is not handed on to whoever is called."""
+    app = FastAPI()
+    found: list[dict[str, str]] = []
+
+    @app.get("/")
+    async def endpoint() -> None:
+        found.append(outgoing_headers(baggage=allowed))
+
+    with watched(app):
+        get(app, headers={"baggage": "secret=hunter2,app.plan=gold,app.cell=7"})
+    (headers,) = found
+    assert "traceparent" in headers
+    assert headers.get("baggage") == sent if sent != 3 else headers["baggage"].count("=") == 3
+
+
 def test_the_propagator_is_put_back() -> None:
     """With the last app that wants it; what somebody else has set meanwhile is left alone, and ours does nothing."""
     before = propagate.get_global_textmap()

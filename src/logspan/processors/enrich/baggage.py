@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from opentelemetry.baggage import get_all
 
+from logspan.propagation import NamesAllowed
 from logspan.record import Record
 from logspan.values import MAX_TEXT, cut_text
 
@@ -14,13 +15,11 @@ class BaggageEnricher:
     """Adds the entries of the current baggage whose names are allowed; a `*` at the end stands for any rest."""
 
     def __init__(self, allowed: Iterable[str]) -> None:
-        allowed = tuple(allowed)
-        self._names = frozenset(name for name in allowed if not name.endswith("*"))
-        self._prefixes = tuple(name[:-1] for name in allowed if name.endswith("*"))
+        self._allowed = NamesAllowed(allowed)
 
     def __call__(self, record: Record) -> None:
         """Add them, under the names that they have; what the log call says, or what is bound, wins."""
         attributes = record.attributes
         for name, value in get_all().items():
-            if name not in attributes and (name in self._names or name.startswith(self._prefixes)):
+            if name not in attributes and self._allowed.have(name):
                 attributes[name] = cut_text(str(value), MAX_TEXT)
