@@ -19,6 +19,9 @@ MAX_TEXT_WITHOUT_RE2 = 8_192
 _MEMORY = 64 << 20
 """Bytes that the sieve's automaton may take before it begins anew. It takes what it needs: some MB for real texts."""
 
+_PATTERN_MEMORY = 8 << 20
+"""The same for a single expression: RE2's own default."""
+
 
 class PatternError(ValueError):
     """An expression that the engine refuses; the message is the engine's reason."""
@@ -124,7 +127,9 @@ def _compile(expression: str) -> Any:
     try:
         if re2 is None:
             return re.compile(expression)
-        return re2.compile(expression, _options(re2))
+        options = _options(re2)
+        options.max_mem = _PATTERN_MEMORY + os.getpid()  # `re2.compile` remembers by options: the parent's is not ours
+        return re2.compile(expression, options)
     except re.error as error:
         raise PatternError(str(error)) from None
     except Exception as error:  # re2.error

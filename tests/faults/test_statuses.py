@@ -209,6 +209,7 @@ FOREIGN = {
     "301": Reply(301, {"location": "http://elsewhere.example/v1/logs"}),
     "307": Reply(307, {"location": "http://elsewhere.example/v1/logs"}),
     "204": Reply(204),
+    "200 of another service": Reply(200, {"content-type": "application/json"}, b'{"error": "no such route"}'),
     "200 of a portal": Reply(200, {"content-type": "text/html"}, b"<html>Sign in</html>"),
     "200 of garbage": Reply(200, body=b"\xff\xff\xff\xff"),
     "200 with a gzip bomb": Reply(200, {"content-encoding": "gzip"}, gzip.compress(b"\0" * 50_000_000)),

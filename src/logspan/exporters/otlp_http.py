@@ -83,7 +83,10 @@ def _partial_success(answer: Answer) -> tuple[int, str]:
     if not answer.body and answer.content_type in ("", _PROTOBUF):
         return 0, ""
     if answer.content_type == "application/json":  # out of line with the specification, but common and clear
-        partial = json.loads(answer.body or b"{}").get("partialSuccess") or {}
+        response = json.loads(answer.body or b"{}")
+        if response.keys() - {"partialSuccess"}:
+            raise ValueError("some other JSON")
+        partial = response.get("partialSuccess") or {}
         return int(partial.get("rejectedLogRecords") or 0), str(partial.get("errorMessage") or "")
     if answer.content_type != _PROTOBUF:
         raise ValueError(answer.content_type)
