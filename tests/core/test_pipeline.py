@@ -7,6 +7,7 @@ import json
 import threading
 import time
 import warnings
+from asyncio import CancelledError
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -204,7 +205,21 @@ def test_a_stage_that_raises_is_skipped_and_counted() -> None:
     assert ledger.snapshot().balanced
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
+@pytest.mark.parametrize("kind", [CancelledError, GeneratorExit])
+@pytest.mark.parametrize("where", ["filters", "samplers", "enrichers"])
+def test_what_would_cancel_the_caller_is_a_failure_of_the_stage(kind: type[BaseException], where: str) -> None:
+    """A plain function has raised it by itself: the stage is skipped, and the record goes its way."""
+
+    def stage(_: Record) -> bool:
+        raise kind
+
+    stages: dict[str, Any] = {where: [("stage", stage)]}
+    root, ledger, batch = root_with(Stages(**stages))
+    root.on_emit(record())
+    assert (ledger.snapshot().processor_errors, len(batch.records)) == ({"stage": 1}, 1)
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("where", ["filters", "samplers", "enrichers"])
 def test_an_interrupt_in_a_stage_is_the_callers(kind: type[BaseException], where: str) -> None:
     """Ctrl-C passes through; the record that it cost is counted, and the next one goes its way."""
