@@ -109,9 +109,10 @@ class ExporterSnapshot:
 
     @property
     def balanced(self) -> bool:
-        """Whether the exporter's equation holds; it must when the pipeline is idle."""
-        ends = self.routed_away + self.delivered + self.lost + self.spooled + self.in_flight
-        return self.fanned_out + self.adopted == ends
+        """Whether the exporter's equation holds, and no term is negative; it must when the pipeline is idle."""
+        lost = (*self.rejected.values(), *self.dropped.values())
+        ends = (self.routed_away, self.delivered, *lost, self.spooled, self.in_flight)
+        return self.fanned_out + self.adopted == sum(ends) and min(ends) >= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +135,10 @@ class LedgerSnapshot:
 
     @property
     def balanced(self) -> bool:
-        """Whether both equations hold; they must when the pipeline is idle."""
-        ends = self.filtered + self.sampled_out + sum(self.dropped.values()) + self.held + self.queued + self.fanned_out
-        return self.emitted == ends and all(exporter.balanced for exporter in self.exporters.values())
+        """Whether both equations hold, and no term is negative; they must when the pipeline is idle."""
+        ends = (self.filtered, self.sampled_out, *self.dropped.values(), self.held, self.queued, self.fanned_out)
+        whole = self.emitted == sum(ends) and min(ends) >= 0
+        return whole and all(exporter.balanced for exporter in self.exporters.values())
 
     @property
     def lost(self) -> int:

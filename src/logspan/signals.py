@@ -106,7 +106,7 @@ class ProcessSignals:
     def __init__(self) -> None:
         self._endings: tuple[Ending, ...] = ()
         self._hooks: dict[int, _Hook] = {}
-        self._wake_up = WakeUp(self._still_waits, lambda number: self._hooks[number].repeat())
+        self._wake_up = WakeUp(self._still_waits, lambda number: self._hooks[number].repeating())
         self._begin()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._begin)
@@ -225,19 +225,24 @@ class _Hook:
         self.function = self._handle  # one object, so that it can be recognised
         self.ran = -math.inf
         """When the signal was last handled (`time.monotonic`)."""
-        self._is_repeated = False
+        self._is_repeated = self._is_repeating = False
         signal.signal(number, self.function)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del number
-        is_repeated, self._is_repeated = self._is_repeated, False
+        is_repeated, self._is_repeated = self._is_repeated, self._is_repeating
         before, self.ran = self.ran, time.monotonic()
         if not (is_repeated and self.ran - before < _RECENTLY):  # the one that was repeated has just been handled
             self._struck(self, frame)
 
-    def repeat(self) -> None:
-        """The signal is about to be sent again, as it seems to be unheeded."""
-        self._is_repeated = True
+    @contextmanager
+    def repeating(self) -> Iterator[None]:
+        """The signal is sent again in here, as it seems to be unheeded; if it runs just then, it may run twice."""
+        self._is_repeated = self._is_repeating = True
+        try:
+            yield
+        finally:
+            self._is_repeating = False
 
     @property
     def is_ours(self) -> bool:

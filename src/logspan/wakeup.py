@@ -16,6 +16,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 _CREDENTIALS = struct.Struct("3i")  # pid, user, group: `struct ucred`
 _MOMENT = 0.1
@@ -27,12 +28,14 @@ class WakeUp:
     """Watches for signals from `start` to `stop`, both for the main thread.
 
     `is_open(number, since)` tells whether a signal that came after `since` (`time.monotonic`) still waits for its
-    Python part; `repeating(number)` is called before it is sent again. Does nothing where somebody else has set a
+    Python part; within `repeating(number)` it is sent again. Does nothing where somebody else has set a
     descriptor, an event loop for example, which never waits without a look; and on systems whose sockets do not tell
     who has written: a child that was forked and not yet executed writes to the same one.
     """
 
-    def __init__(self, is_open: Callable[[int, float], bool], repeating: Callable[[int], object]) -> None:
+    def __init__(
+        self, is_open: Callable[[int, float], bool], repeating: Callable[[int], AbstractContextManager[object]]
+    ) -> None:
         self._is_open = is_open
         self._repeating = repeating
         self._sockets: tuple[socket.socket, socket.socket] | None = None
@@ -87,8 +90,8 @@ class WakeUp:
         came, pause = time.monotonic(), _MOMENT
         waiting = threading.Event()
         while not waiting.wait(pause) and self._sockets is not None and self._is_open(number, came):
-            self._repeating(number)
-            signal.pthread_kill(threading.main_thread().ident or 0, number)
+            with self._repeating(number):
+                signal.pthread_kill(threading.main_thread().ident or 0, number)
             pause = min(pause * 2, _LONGEST)
 
 

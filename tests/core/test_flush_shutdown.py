@@ -11,10 +11,11 @@ import psutil
 import pytest
 from opentelemetry.sdk._logs import ReadableLogRecord
 
+from logspan.delivery.outlet import Outlet
 from logspan.outcome import Delivered, DeliveringExporter, Outcome, Rejected, Retryable
 from logspan.pipeline import DrainReport, Pipeline
 from logspan.record import Record
-from logspan.testing import InMemoryExporter
+from logspan.testing import InMemoryExporter, assert_balanced
 from tests.core.conftest import Build
 from tests.core.support import bodies, built, log
 from tests.core.test_pipeline import threads_left
@@ -334,6 +335,50 @@ def test_shutdown_when_a_processor_hangs(build: Build, monkeypatch: pytest.Monke
     assert not thread.is_alive()
     assert pipeline.ledger.snapshot() == report.ledger
     assert memory.records() == []
+
+
+BLOCKING = {"sending_queue": {"queue_size": 100, "block_on_overflow": True}}
+
+
+def test_shutdown_while_the_worker_waits_for_room(build: Build) -> None:
+    """`block_on_overflow` and a peer that is down: the waiting ends with the deadline, and each record counts once."""
+    memory = InMemoryExporter([Retryable("down")] * 10_000)
+    pipeline = build(settings=BLOCKING, mem=memory)
+    for _ in range(2_000):
+        log(pipeline)
+    assert memory.wait_for_attempts(1)
+    started = time.monotonic()
+    report = pipeline.shutdown(0.3)
+    took = time.monotonic() - started
+    assert_balanced(report.ledger)
+    assert report.ledger.emitted == 2_000
+    assert report.ledger.lost == 2_000
+    assert not threads_left()
+    assert pipeline.ledger.snapshot() == report.ledger
+    assert took < 1.0
+
+
+def test_shutdown_does_not_count_what_a_late_worker_hands_over(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that is held up between the queue and the outlets, for long: its records are not written off as well."""
+    put, entered, free = Outlet.put, threading.Event(), threading.Event()
+
+    def late(outlet: Outlet, records: Sequence[ReadableLogRecord]) -> None:
+        entered.set()
+        free.wait(30)
+        put(outlet, records)
+
+    monkeypatch.setattr(Outlet, "put", late)
+    pipeline = build(mem=InMemoryExporter())
+    for _ in range(500):
+        log(pipeline)
+    assert entered.wait(10)
+    report = pipeline.shutdown(0.1)
+    assert_balanced(report.ledger, idle=False)
+    in_hand = report.exporters["mem"].in_flight
+    assert report.dropped == {"shutdown_timeout": 500 - in_hand}
+    free.set()
+    after = assert_balanced(pipeline)
+    assert after.exporters["mem"].dropped == {"shutdown_timeout": in_hand}
 
 
 def test_a_call_that_is_inside_when_the_gate_closes_is_counted(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,6 +119,13 @@ def test_the_equations() -> None:
     assert not LedgerSnapshot(exporters={"a": ExporterSnapshot(delivered=1)}).balanced
 
 
+def test_what_is_counted_twice_does_not_balance() -> None:
+    """A term below zero would make up for one that is too high."""
+    assert not LedgerSnapshot(emitted=5, dropped={"shutdown_timeout": 7}, queued=-2).balanced
+    assert not ExporterSnapshot(fanned_out=5, delivered=7, in_flight=-2).balanced
+    assert not ExporterSnapshot(fanned_out=5, delivered=7, spooled=-2).balanced
+
+
 def test_a_snapshot_stays_as_it_is() -> None:
     """It shows one moment, and cannot be changed."""
     ledger = Ledger()

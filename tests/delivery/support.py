@@ -53,6 +53,7 @@ class Kit:
     def put(self, count: int = 1) -> None:
         """Queue records whose bodies go on counting."""
         made = [record(next(self._numbers)) for _ in range(count)]
+        self.outlet.expect(count)
         self.outlet.put(cast("list[ReadableLogRecord]", made))
 
     def drain(self, seconds: float = 20.0) -> bool:

@@ -20,7 +20,7 @@ from logspan.delivery.retry import RetryPolicy
 from logspan.delivery.transit import Mode
 from logspan.encoding import encode_logs_request
 from logspan.exporters.otlp_http import OtlpHttpExporter
-from logspan.outcome import Rejected, Retryable
+from logspan.outcome import Outcome, Rejected, Retryable
 from logspan.spool import Frame, NotStored, Spool, SpoolConfig, Stored, survey
 from logspan.spool.decoding import decode_logs_request
 from logspan.testing import InMemoryExporter, OtlpSink, Reply, Request
@@ -387,10 +387,105 @@ def test_the_watchdog_does_not_wait_for_the_disk(hanging: Callable[[str], Hangin
     started = time.monotonic()
     kit.outlet.revive()
     assert time.monotonic() - started < 5
-    assert kit.ledger.snapshot().dropped == {"exporter_stuck": 5}
+    assert kit.ledger.restarts.value() == 1
     memory.release()
     kit.close(0.1)
     assert balanced(kit)
+
+
+def replace_stuck(kit: Kit) -> None:
+    """Have the watchdog look until it has replaced the outlet's thread once more."""
+    before = kit.ledger.restarts.value()
+
+    def replaced() -> bool:
+        kit.outlet.revive()
+        return kit.ledger.restarts.value() > before
+
+    until(replaced)
+
+
+PATIENT = {"stall_timeout": 60.0}
+
+
+@pytest.mark.parametrize("mode", ["overflow", "always"])
+def test_what_an_exporter_that_hangs_has_in_hand_is_tried_again(spools: Spools, mode: Mode) -> None:
+    """With a spool only the thread is replaced: the batch is offered again, and counted once when both bring it."""
+    memory = InMemoryExporter()
+    memory.hold()
+    kit = spools.kit(memory, mode, stall_timeout=0.05, policy=PATIENT)
+    kit.put(5)
+    for attempts in (1, 2, 3):
+        assert memory.wait_for_attempts(attempts, 20)
+        replace_stuck(kit)
+    assert kit.ledger.snapshot().lost == 0
+    assert kit.outlet.trouble == "exporter_stuck"
+    memory.release()
+    kit.put(5)
+    assert kit.drain()
+    kit.close()
+    snapshot = kit.ledger.snapshot()
+    assert (snapshot.delivered, snapshot.lost, snapshot.spooled, snapshot.balanced) == (10, 0, 0, True)
+    assert set(bodies(memory.records())) == set(range(10))
+
+
+class HangsThenFails(InMemoryExporter):
+    """Its first call ends badly, when the test says so; the second is held as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[threading.Thread] = []
+        self.gates = [threading.Event(), threading.Event()]
+
+    def deliver(self, batch: Any, timeout: float | None = None) -> Outcome:
+        self.threads.append(threading.current_thread())
+        first = len(self.threads) == 1
+        if len(self.threads) <= len(self.gates):
+            self.gates[len(self.threads) - 1].wait(50)
+        return Rejected("400") if first else super().deliver(batch, timeout)
+
+
+def test_bad_news_of_a_thread_that_was_replaced_is_not_heard(spools: Spools) -> None:
+    """What counts is the answer that the new thread gets."""
+    exporter = HangsThenFails()
+    kit = spools.kit(exporter, "always", stall_timeout=0.05, policy=PATIENT)
+    kit.put(5)
+    until(lambda: len(exporter.threads) == 1)
+    replace_stuck(kit)
+    until(lambda: len(exporter.threads) == 2)
+    exporter.gates[0].set()
+    exporter.threads[0].join(20)
+    assert kit.ledger.snapshot().lost == 0
+    exporter.gates[1].set()
+    assert kit.drain()
+    assert (kit.ledger.snapshot().delivered, kit.ledger.snapshot().lost) == (5, 0)
+    kit.close()
+    assert balanced(kit)
+
+
+def test_retry_switched_off_is_no_matter_of_age(spools: Spools) -> None:
+    """One attempt, spool or not, counted as what it is; a hang is that attempt."""
+    memory = InMemoryExporter([Retryable("503")])
+    kit = spools.kit(memory, "always", retry=RetryPolicy(enabled=False), stall_timeout=0.05, policy=PATIENT)
+    kit.put(2)
+    assert kit.drain()
+    assert kit.ledger.snapshot().dropped == {"retry_exhausted": 2}
+    memory.hold()
+    kit.put(3)
+    assert memory.wait_for_attempts(2, 20)
+    replace_stuck(kit)
+    assert kit.ledger.snapshot().dropped == {"retry_exhausted": 2, "exporter_stuck": 3}
+    memory.release()
+    kit.close()
+    assert balanced(kit)
+
+
+def test_what_comes_after_the_end_is_counted(spools: Spools) -> None:
+    """Nobody looks after the queue any more, so what a late worker puts there does not stay in flight."""
+    for kit in (Kit(InMemoryExporter()), spools.kit(InMemoryExporter(), "always")):
+        kit.close(0.1)
+        kit.put(3)
+        snapshot = kit.ledger.snapshot()
+        assert (snapshot.in_flight, snapshot.dropped, snapshot.balanced) == (0, {"shutdown_timeout": 3}, True)
 
 
 class DeadlySpool(Spool):

@@ -7,10 +7,13 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 import pytest
 
+from logspan.signals import Patience, ProcessSignals
 from logspan.wakeup import WakeUp
 
 NUMBER = signal.SIGUSR1
@@ -33,7 +36,12 @@ class Watcher:
         self.repeated: list[int] = []
         self._changed = threading.Condition()
         self._unheeded = unheeded
-        self.wake_up = WakeUp(self._is_open, self.repeated.append)
+        self.wake_up = WakeUp(self._is_open, self._repeating)
+
+    @contextmanager
+    def _repeating(self, number: int) -> Iterator[None]:
+        self.repeated.append(number)
+        yield
 
     def _is_open(self, number: int, since: float) -> bool:
         assert since <= time.monotonic()
@@ -123,3 +131,58 @@ def test_off_the_main_thread_nothing_is_started() -> None:
     thread.start()
     thread.join()
     assert signal.set_wakeup_fd(-1) == -1
+
+
+class Counts:
+    """Has nothing to deliver, and counts the signals."""
+
+    def __init__(self) -> None:
+        self.patience = Patience(1.0)
+        self.passed = 0
+
+    def passing(self) -> None:
+        self.passed += 1
+
+    def after_emit(self, frame: FrameType | None, then: Callable[[], object]) -> bool:
+        del frame, then
+        return False
+
+    def drain(self) -> None:
+        """Nothing is there."""
+
+    def hurry(self) -> None:
+        """Nobody waits."""
+
+
+@pytest.fixture
+def program() -> Iterator[threading.Semaphore]:
+    """A handler of the program's for SIGTERM, which releases this."""
+    ran = threading.Semaphore(0)
+    before = signal.signal(signal.SIGTERM, lambda number, frame: ran.release())
+    yield ran
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_one_that_runs_while_it_is_being_repeated_counts_once(
+    program: threading.Semaphore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its Python part runs after all, between the decision and the repetition: that is no second signal."""
+    kill, sent, ending, signals = signal.pthread_kill, threading.Event(), Counts(), ProcessSignals()
+
+    def late(thread: int, number: int) -> None:
+        kill(thread, number)  # the one that was thought to be unheeded
+        assert program.acquire(timeout=20)
+        kill(thread, number)
+        sent.set()
+
+    monkeypatch.setattr(signal, "pthread_kill", late)
+    signals.retain(ending)
+    descriptor = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+    os.write(descriptor, bytes([signal.SIGTERM]))  # all that its C part does, as far as anybody can see
+    assert sent.wait(20)
+    time.sleep(0.05)
+    assert ending.passed == 1
+    signal.raise_signal(signal.SIGTERM)
+    assert ending.passed == 2  # and this one is
+    signals.release(ending)

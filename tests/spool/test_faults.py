@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import shutil
@@ -245,3 +246,29 @@ def test_what_can_never_be_read_is_set_aside(tmp_path: Path) -> None:
     assert lost(it.take_losses()) == {"corrupt": (left[0], left[0])}
     assert first.with_name(f"{first.name}.corrupt").is_symlink()
     it.close()
+
+
+def test_a_sync_that_has_failed_is_not_made_good_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux tells only once of what it could not write: those records stay unsynced until they are read."""
+    errors, fdatasync = [OSError(errno.EIO, "no")], os.fdatasync
+
+    def fails_once(descriptor: int) -> None:
+        if errors:
+            raise errors.pop()
+        fdatasync(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", fails_once)
+    with spool(tmp_path, fsync=2.0) as it:
+        fill(it, range(3))
+        assert [it.sync(), it.sync()] == [False, False]
+        assert it.trouble is not None
+        fill(it, range(3, 5))
+        assert it.backlog.unsynced == 5
+        assert not it.sync()
+        assert (it.backlog.unsynced, it.sync_at) == (3, None)
+        assert it.peek() is not None
+        it.ack()
+        assert it.backlog.unsynced == 2
+        assert drain(it) == [1, 2, 3, 4]
+        assert it.backlog.unsynced == 0
+        assert it.sync()

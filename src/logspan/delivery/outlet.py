@@ -20,7 +20,7 @@ from logspan.delivery.spooled_queue import SpooledQueue
 from logspan.delivery.spooler import EXPIRED
 from logspan.delivery.thread import WorkerThread
 from logspan.delivery.transit import SpoolPolicy
-from logspan.outcome import DeliveringExporter, Retryable
+from logspan.outcome import Delivered, DeliveringExporter, Outcome, Retryable
 from logspan.spool import Spool
 
 _IDLE = 1.0
@@ -66,6 +66,7 @@ class Outlet:
         self._queue = self._new_queue()
         self._breaker = CircuitBreaker(self._config.breaker, self._clock)
         self._deadline: float | None = None
+        self._is_closed = False
         self._current: Batch | None = None
         self._thread = WorkerThread(f"logspan-outlet-{self.name}", self._run, self._clock)
         self._thread.start()
@@ -87,15 +88,20 @@ class Outlet:
 
     # ------------------------------------------------------------------------------ called by others
 
+    def expect(self, number: int) -> None:
+        """Count records as this outlet's: `put` brings them next, and may have to wait for room."""
+        self.account.took_in(number)
+
     def put(self, records: Sequence[ReadableLogRecord]) -> None:
-        """Queue records, for the delivery worker; never waits for the peer."""
-        self.account.took_in(len(records))
+        """Queue records that it was told to `expect`, for the delivery worker; never waits for the peer."""
         was_empty = not self._queue
         surplus = self._queue.put(records)
         if surplus:
             self.account.dropped("queue_full", surplus)
         if was_empty or self._queue.full_batch:
             self._work.ring()
+        if self._is_closed:  # nobody looks after the queue any more
+            self._drop_left(self._clock.monotonic())
 
     def hurry(self) -> int:
         """Send all that is queued now without delay; returns the position to `wait_for`.
@@ -133,11 +139,15 @@ class Outlet:
 
     def close(self, deadline: float) -> None:
         """After `give_up`: what is on no disk at `deadline` is counted as `shutdown_timeout`."""
+        self._is_closed = True  # before the queue is emptied, so that who puts later sees it
+        self._drop_left(deadline)
+        self._ring()
+
+    def _drop_left(self, deadline: float) -> None:
         left = self._queue.abandon(deadline)
         if left:
             self.account.dropped("shutdown_timeout", left)
             self._queue.settle(left)
-        self._ring()
 
     def _ring(self) -> None:
         self._work.ring()
@@ -172,16 +182,25 @@ class Outlet:
         return self._thread.alive
 
     def revive(self) -> None:
-        """Replace the thread if it has died, or hangs in the exporter; called by the delivery worker's thread."""
+        """Replace the thread if it has died, or hangs in the exporter; called by the delivery worker's thread.
+
+        With a spool the new one goes on with the batch that the old one had: none is given up for a peer that hangs.
+        """
         trouble = "" if self._deadline is not None else self._thread.trouble(self._config.stall_timeout)
         if trouble:
-            self._claim(self._current, f"exporter_{trouble}")
+            self._let_go(self._current, f"exporter_{trouble}")
             self.account.ledger.restarts.one()
             self.account.say("revived", f"the worker {trouble}: a new one goes on")
             self._thread.start()
         if self._queue.revive():
             self.account.ledger.restarts.one()
             self.account.say("spool revived", "the spool's worker died: a new one goes on")
+
+    def _let_go(self, batch: Batch | None, reason: str) -> None:
+        if batch is not None and self._config.retry.enabled and self._queue.keeps(batch):
+            self.account.failed(reason)
+        else:
+            self._claim(batch, reason)
 
     # ------------------------------------------------------------------------------ the outlet's own thread
 
@@ -198,7 +217,12 @@ class Outlet:
                 self._shut_exporter_down()
 
     def _done(self) -> bool:
-        return self._deadline is not None and not self._queue
+        return self._deadline is not None and not self._queue and not self._left_in_hand()
+
+    def _left_in_hand(self) -> Batch | None:
+        """What a thread had that was replaced, unless that has been answered since."""
+        batch = self._current
+        return batch if batch and not batch.is_settled() else None
 
     def _too_late(self) -> bool:
         return self._deadline is not None and self._clock.monotonic() >= self._deadline
@@ -207,6 +231,9 @@ class Outlet:
         return self._deadline is not None or self._queue.settled < self._hurry_to
 
     def _turn(self) -> None:
+        if batch := self._left_in_hand():
+            self._send(batch)
+            return
         if not self._queue:
             self._clock.wait(self._work, _IDLE)
             return
@@ -221,11 +248,11 @@ class Outlet:
     def _send(self, batch: Batch) -> None:
         self._back_off(self._breaker.delay(), 0)
         retry = Retry(self._config.retry, self._clock)
-        while not batch.is_settled():
+        while self._thread.is_current() and not batch.is_settled():
             self._thread.busy()
             outcome = attempt(self.exporter, batch, self._timeout())
             self._thread.idle()
-            if batch.is_settled():  # a shutdown, or who replaced this thread, has not waited
+            if not self._is_heard(batch, outcome):
                 return
             if not isinstance(outcome, Retryable):
                 self._breaker.answered()
@@ -241,6 +268,10 @@ class Outlet:
                 return
             self._back_off(delay, honoured(outcome.retry_after))
 
+    def _is_heard(self, batch: Batch, outcome: Outcome) -> bool:
+        """Whether an answer counts: a shutdown has not waited for ever, and who was replaced brings good news only."""
+        return not batch.is_settled() and (self._thread.is_current() or isinstance(outcome, Delivered))
+
     def _timeout(self) -> float | None:
         return None if self._deadline is None else max(self._deadline - self._clock.monotonic(), _LEAST_TIMEOUT)
 
@@ -255,7 +286,8 @@ class Outlet:
 
     def _give_up(self, batch: Batch, reason: str) -> None:
         if self._deadline is None:
-            self._claim(batch, EXPIRED if batch.spooled else "retry_exhausted", reason)
+            is_too_old = batch.spooled and self._config.retry.enabled
+            self._claim(batch, EXPIRED if is_too_old else "retry_exhausted", reason)
         elif self._spool is None:
             self._claim(batch, "shutdown_timeout", reason)
         while not batch.is_settled():  # the end of the shutdown takes it, and everything behind it, to the spool

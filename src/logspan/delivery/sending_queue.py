@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,8 +25,8 @@ class SendingQueueConfig:
     """The bound of an outlet: `queue_size` in records, `queue_bytes` in estimated bytes of memory.
 
     `schedule_delay` is in seconds: how long a record waits at most for its batch to fill. With `block_on_overflow` the
-    delivery worker, and so every exporter, waits for room here; else records go by `overflow`, those of
-    `protected_severity` and above last.
+    delivery worker, and so every exporter, waits for room here until the end comes; then, and without it, records go by
+    `overflow`, those of `protected_severity` and above last.
     """
 
     queue_size: int = 50_000
@@ -55,6 +56,7 @@ class SendingQueue:
         self.position = 0
         self.settled = 0
         self.closed = False
+        self._ends_at = math.inf
         self.when_full: Callable[[], object] = _nothing
         """Called by whoever waits for room: the one who takes records may not know yet that there are any."""
 
@@ -119,7 +121,7 @@ class SendingQueue:
 
     def _wait_for_room(self, record: ReadableLogRecord) -> None:
         latch = Latch()
-        while not self._fits(record) and not self.closed:
+        while not (self._fits(record) or self.closed or self._clock.monotonic() >= self._ends_at):
             self.when_full()
             self._clock.wait(latch, _POLL)
 
@@ -155,7 +157,8 @@ class SendingQueue:
         return False
 
     def end_at(self, deadline: float) -> None:
-        """The end comes then: there is nothing to prepare here."""
+        """The end comes then: whoever waits for room waits no longer than that."""
+        self._ends_at = deadline
 
     def finish(self) -> None:
         """Nothing more will be put: whoever waits for room waits no longer."""

@@ -169,6 +169,7 @@ class SpooledQueue:
     def end_at(self, deadline: float) -> None:
         """The end comes at `deadline` (monotonic seconds): what may not be sent by then goes to disk in time."""
         self._deadline = deadline
+        self._memory.end_at(deadline)
         self._spooler.wake()
 
     def finish(self) -> None:
@@ -186,4 +187,5 @@ class SpooledQueue:
         The disk has half a second from `give_up` in any case.
         """
         self._spooler.join(max(deadline, self._stored_by) - self._clock.monotonic())
-        return sum(len(batch) for batch in self._transit.rest() if batch.settle())
+        left = sum(len(batch) for batch in self._transit.rest() if batch.settle())
+        return left + self._memory.abandon(deadline)  # what was put after that

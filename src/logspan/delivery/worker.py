@@ -107,7 +107,7 @@ class DeliveryWorker:
         self._latch.ring()
         self._thread.join(timeout)
         if self._thread.alive and not self._current.settle():
-            self._thread.join(_IDLE)  # it is past the processors: what is left to do never waits
+            self._thread.join(_IDLE)  # it is past the processors: an outlet that it waits for ends that at its deadline
 
     @property
     def alive(self) -> bool:
@@ -193,14 +193,17 @@ class DeliveryWorker:
             failed.append(failure) if failure else ready.append(record)
         self._thread.idle()
         if batch.settle():  # else a shutdown did not wait for it, and has counted it
-            self._fan_out(ready)
             self._ledger.filtered.add(len(batch) - len(wanted))
             for name in failed:
                 self._ledger.dropped.add(f"{name}_failed")
-            self._admission.release(len(batch), self._weight)
+            self._fan_out(ready, len(batch))
 
-    def _fan_out(self, records: Sequence[ReadableLogRecord]) -> None:
+    def _fan_out(self, records: Sequence[ReadableLogRecord], places: int) -> None:
+        """All are the outlets' before any has to wait for room: a shutdown meanwhile writes off what is queued."""
         self._ledger.fanned_out.add(len(records))
+        for outlet in self._outlets:
+            outlet.expect(len(records))
+        self._admission.release(places, self._weight)
         for outlet in self._outlets:
             outlet.put(records)
 

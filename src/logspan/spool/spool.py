@@ -178,8 +178,10 @@ class Spool:
         `now` is monotonic seconds; without it, now is the time. `fsync` None: never, and always True.
         """
         self._check_process()
-        if self._own is None or self._config.fsync is None or not self._own.unsynced:
+        if self._own is None or self._config.fsync is None:
             return True
+        if not self._own.pending:
+            return not self._own.unsynced
         if now is not None and (now < self._sync_at or self._syncs.exhausted):
             return False
         try:
@@ -194,7 +196,7 @@ class Spool:
     @property
     def sync_at(self) -> float | None:
         """When `sync` has something to do, in monotonic seconds; None: it has nothing to do."""
-        waiting = self._own is not None and self._own.unsynced and self._config.fsync is not None
+        waiting = self._own is not None and self._own.pending and self._config.fsync is not None
         return self._sync_at if waiting else None
 
     # ------------------------------------------------------------------------------ reading

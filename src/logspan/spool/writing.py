@@ -24,15 +24,17 @@ def largest_growth(length: int) -> int:
 
 
 class OwnJournal(Journal):
-    """A journal that grows. `unsynced` records are not on stable storage yet.
+    """A journal that grows. `pending` records wait for the next `sync`.
 
-    `append` and `sync` raise `OSError`, and leave the journal as it was.
+    `append` and `sync` raise `OSError`, and leave the journal as it was, but for what a failed `sync` leaves in doubt:
+    the system tells of a page that it could not write once, and the next `fdatasync` of the same file succeeds.
     """
 
     def __init__(self, owner: Owner, config: SpoolConfig, losses: Losses, clock: Clock) -> None:
         super().__init__(owner, Cursor(0, 0, 0, 0), (), losses, clock)
         self.adopted = False
-        self.unsynced = 0
+        self.pending = 0
+        self._doubtful = range(0)
         self._roll_at = config.roll_at
         self._most_written = 0 if config.fsync is None else _MOST_WRITTEN
         self._number = 0
@@ -41,6 +43,12 @@ class OwnJournal(Journal):
         self._writing: int | None = None
         self._written: list[int] = []
         self._new_names = [owner.path, owner.path.parent, owner.path.parent.parent]
+
+    @property
+    def unsynced(self) -> int:
+        """Records that are not on stable storage, as far as is known; those in doubt count until they are read."""
+        doubtful = range(max(self._doubtful.start, self._position), self._doubtful.stop)
+        return self.pending + len(doubtful)
 
     def is_gone(self) -> bool:
         """Whether somebody has deleted the file that is being written."""
@@ -69,9 +77,9 @@ class OwnJournal(Journal):
             self._check_end(descriptor, end)
             raise
         if sync:
-            self._sync_or_undo(descriptor, end)
+            self._sync_or_undo(descriptor, end)  # what is undone is in no doubt
         self._count_in(segment, len(header) + len(payload), records, time)
-        self.unsynced = 0 if sync else self.unsynced + records
+        self.pending = 0 if sync else self.pending + records
 
     def _sync_or_undo(self, descriptor: int, end: int) -> None:
         try:
@@ -144,6 +152,20 @@ class OwnJournal(Journal):
 
     def sync(self) -> None:
         """Put everything on stable storage: frames, the read position, the names of the files."""
+        try:
+            self._sync()
+        except OSError:
+            self._doubt()
+            raise
+        self.pending = 0
+
+    def _doubt(self) -> None:
+        """None of what waited is known to be on stable storage, and no later `sync` can tell."""
+        start = self._end_position - self.pending
+        self._doubtful = range(min(self._doubtful.start, start) if self._doubtful else start, self._end_position)
+        self.pending = 0
+
+    def _sync(self) -> None:
         while self._written:
             os.fdatasync(self._written[-1])
             close_quietly(self._written.pop())
@@ -153,7 +175,6 @@ class OwnJournal(Journal):
         while self._new_names:
             sync_directory(self._new_names[0])
             del self._new_names[0]
-        self.unsynced = 0
 
     def close_files(self) -> None:
         """Close all descriptors but the lock's."""
