@@ -10,6 +10,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
@@ -19,7 +20,7 @@ from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportRes
 class Delivered:
     """The peer took the batch, apart from `rejected` records that it named as refused (OTLP partial success).
 
-    `refused`: records of a batch that was sent in parts, by the status with which their part was refused for good.
+    `refused`: records that an exporter which sends in parts of its own knows to be refused for good, by status.
     `message` is the peer's own warning, which may come with no rejection at all. `unencodable` records never left: no
     bytes could be made of them, and they are lost for this exporter whatever the peer says.
     """
@@ -35,12 +36,20 @@ class Delivered:
         return self.rejected + self.unencodable + sum(self.refused.values())
 
 
+Divisible = Literal["no", "size", "content"]
+"""Whether a part may be taken where the whole was not: it was too large, or some record in it was at fault."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The peer refused the whole batch for good; `status` is its word for it (`"400"`, `"INVALID_ARGUMENT"`)."""
+    """The peer refused the whole batch for good; `status` is its word for it (`"400"`, `"INVALID_ARGUMENT"`).
+
+    One that is `divisible` is sent again in parts, each of them an attempt of its own (see `Division`).
+    """
 
     status: str
     message: str = ""
+    divisible: Divisible = "no"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +62,47 @@ class Retryable:
 
 Outcome = Delivered | Rejected | Retryable
 
+_MOST_SEARCHES = 24
+"""Enough to find two bad records in a batch of 512; more requests for one batch would be a burden on the peer."""
+
+
+class Division:
+    """How a batch goes out in parts, oldest first: `size` is the number of records of the next one, 0 when all are out.
+
+    What is too large is halved down to single records, fewer than two requests for each; what is refused for its
+    content only so many times that a few bad records are found.
+    """
+
+    def __init__(self, records: int) -> None:
+        self._sizes = [records] if records else []
+        self._searches = 0
+
+    @property
+    def size(self) -> int:
+        """Records of the part that is next."""
+        return self._sizes[-1] if self._sizes else 0
+
+    def settles(self, outcome: Delivered | Rejected) -> bool:
+        """Whether the next part is settled by what came of it; if not, it has been divided."""
+        size = self._sizes.pop()
+        if not self._divides(size, outcome):
+            return True
+        self._sizes += [size - size // 2, size // 2]
+        return False
+
+    def _divides(self, size: int, outcome: Delivered | Rejected) -> bool:
+        if size < 2 or not isinstance(outcome, Rejected):
+            return False
+        self._searches += outcome.divisible == "content"
+        return outcome.divisible == "size" or (outcome.divisible == "content" and self._searches <= _MOST_SEARCHES)
+
 
 class DeliveringExporter(LogRecordExporter):
     """Base of the exporters that can tell what came of a batch."""
 
     @abc.abstractmethod
     def deliver(self, batch: Sequence[ReadableLogRecord], timeout: float | None = None) -> Outcome:
-        """Deliver a batch, within `timeout` seconds of wall-clock time (None: the exporter's own)."""
+        """Try once to deliver a batch, within `timeout` seconds of wall-clock time (None: the exporter's own)."""
 
     @property
     def takes_payloads(self) -> bool:
@@ -75,10 +118,17 @@ class DeliveringExporter(LogRecordExporter):
         return None
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """`deliver` in the terms of the SDK: SUCCESS only when every record was taken."""
-        outcome = self.deliver(batch)
-        taken = isinstance(outcome, Delivered) and not outcome.lost
-        return LogRecordExportResult.SUCCESS if taken else LogRecordExportResult.FAILURE
+        """`deliver` in the terms of the SDK: SUCCESS only when every record was taken, in one part or in several."""
+        division = Division(len(batch))
+        position, lost = 0, 0
+        while size := division.size:
+            outcome = self.deliver(batch[position : position + size])
+            if isinstance(outcome, Retryable):
+                return LogRecordExportResult.FAILURE
+            if division.settles(outcome):
+                position += size
+                lost += outcome.lost if isinstance(outcome, Delivered) else size
+        return LogRecordExportResult.FAILURE if lost else LogRecordExportResult.SUCCESS
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Nothing waits inside an exporter of logspan, so there is nothing to flush."""

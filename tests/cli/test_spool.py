@@ -18,7 +18,7 @@ from logspan.cli import main
 from logspan.encoding import encode_logs_request
 from logspan.record import Record
 from logspan.spool import Spool, SpoolConfig, survey
-from logspan.testing import OtlpSink, Reply
+from logspan.testing import OtlpSink, Reply, Request
 
 
 @pytest.fixture(autouse=True)
@@ -126,6 +126,23 @@ def test_replay_stops_at_a_refusal(
         assert "401" in capsys.readouterr().err
         assert main([*command, "--skip-rejected"]) == 1
     assert "0 delivered, 6 rejected, 0 left" in capsys.readouterr().out
+    assert survey(no_settings) == ()
+
+
+def test_replay_in_parts(
+    no_settings: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is too large goes in halves; one record that is too large alone does not end the replay."""
+    leave(no_settings)
+
+    def decide(request: Request) -> Reply | None:
+        return Reply(413) if len(request.records()) > 1 or request.records()[0].body == "1-0" else None
+
+    with OtlpSink(decide=decide) as sink:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.endpoint)
+        assert main(["spool", "replay", "--directory", str(no_settings)]) == 1
+        assert [record.body for record in sink.records()] == ["0-0", "0-1", "1-1", "2-0", "2-1"]
+    assert "3 batches sent; records: 5 delivered, 1 rejected, 0 left" in capsys.readouterr().out
     assert survey(no_settings) == ()
 
 

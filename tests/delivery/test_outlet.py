@@ -12,7 +12,7 @@ from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportRes
 
 from logspan.delivery.retry import MOST_RETRY_AFTER, Retry, RetryPolicy, honoured
 from logspan.ledger import ExporterSnapshot
-from logspan.outcome import Delivered, Outcome, Rejected, Retryable
+from logspan.outcome import Delivered, Divisible, Outcome, Rejected, Retryable
 from logspan.testing import FakeClock, InMemoryExporter
 from tests.core.support import bodies
 from tests.delivery.support import NO_JITTER, Kit
@@ -93,6 +93,28 @@ def test_what_was_refused_apart_is_counted_by_its_status(make: Make) -> None:
     kit.put(10)
     assert kit.drain()
     assert (counts(kit).delivered, counts(kit).rejected) == (4, {"401": 3, "413": 2, "partial_success": 1})
+
+
+def test_the_parts_of_a_divided_batch_are_settled_one_by_one(make: Make) -> None:
+    """Each half has an end of its own: taken at once; in vain at first, then refused."""
+    too_large = Rejected("413", divisible="size")
+    memory = InMemoryExporter([too_large, Delivered(rejected=1), Retryable("away"), Rejected("400")])
+    kit = make(memory, retry=RetryPolicy(initial_interval=0.01))
+    kit.put(11)
+    assert kit.drain()
+    assert [bodies(batch) for batch in memory.batches()] == [[0, 1, 2, 3, 4]]
+    assert (counts(kit).delivered, counts(kit).rejected) == (4, {"partial_success": 1, "400": 6})
+
+
+def test_the_search_for_what_is_refused_is_bounded(make: Make) -> None:
+    """By size every record is tried alone; by content a batch of bad records costs some fifty requests."""
+    answers: dict[Divisible, int] = {"size": 1_023, "content": 49}
+    for divisible, attempts in answers.items():
+        memory = InMemoryExporter([Rejected("400", divisible=divisible)] * 1_023)
+        kit = make(memory, schedule_delay=30.0)
+        kit.put(512)
+        assert kit.drain()
+        assert (memory.attempts, counts(kit).rejected) == (attempts, {"400": 512})
 
 
 @pytest.mark.parametrize(

@@ -610,6 +610,34 @@ def test_a_batch_whose_segment_was_dropped_is_counted_at_the_end(spools: Spools)
     assert balanced(kit)
 
 
+def test_a_part_of_a_batch_whose_segment_was_dropped_is_counted_once(spools: Spools) -> None:
+    """As above, when a part of it is delivered already: only the rest is a loss."""
+    gate = threading.Event()
+
+    def decide(request: Request) -> Reply | None:
+        if len(request.records()) > 25:
+            return Reply(413)
+        if request.records()[0].body != 0:
+            gate.wait(30)
+        return None
+
+    with OtlpSink(decide=decide) as sink:
+        exporter = OtlpHttpExporter(sink.logs_endpoint)
+        kit = spools.kit(exporter, mode="always", max_size=1 << 16, queue_size=1_000, max_export_batch_size=50)
+        kit.put(50)
+        assert sink.wait_for(requests=3)
+        for _ in range(100):
+            kit.put(50)
+            until(lambda: kit.ledger.snapshot().in_flight < 600)
+        kit.close(0.1)
+        gate.set()
+    on_disk = sum(owner.records for owner in survey(spools.directory))
+    snapshot = kit.ledger.snapshot()
+    assert (snapshot.delivered, snapshot.spooled, snapshot.in_flight) == (25, on_disk, 0)
+    assert snapshot.spooled + sum(snapshot.dropped.values()) == 5_025
+    assert balanced(kit)
+
+
 # ---------------------------------------------------------------------------------- bytes that are encoded already
 
 

@@ -61,6 +61,20 @@ class TransitMachine(RuleBasedStateMachine):
             self.waiting.remove(number)
         self.sending = None
 
+    @precondition(lambda self: self.sending is not None and len(self.sending) > 1)
+    @rule()
+    def settle_the_first(self) -> None:
+        assert self.sending is not None
+        part, rest = self.sending.first(1), self.sending.after(1)
+        assert self.transit.replace(self.sending, rest)
+        assert not self.transit.replace(self.sending, rest)
+        self.transit.done(part)
+        self.waiting.remove(bodies(part.records)[0])
+        if self.sending is self.reading:
+            self.disk[0] = self.reading = rest
+            assert self.transit.settled_of_head > 0
+        self.sending = rest
+
     # ------------------------------------------------------------------------------ the disk
 
     @precondition(lambda self: self.writing is None)

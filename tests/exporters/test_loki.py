@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from opentelemetry.sdk._logs.export import LogRecordExportResult
 
 from logspan.errors import SettingsError
 from logspan.exporters.loki import LokiExporter
@@ -64,7 +65,7 @@ def test_a_status_means_what_loki_says(sink: OtlpSink, status: int, kind: type) 
     outcome = deliver_once(sink, Reply(status, {"content-type": "text/plain"}, b"entry too far behind\n"))
     assert isinstance(outcome, kind)
     if status == 400:
-        assert outcome == Rejected("400", "entry too far behind")
+        assert outcome == Rejected("400", "entry too far behind", "content")
 
 
 def test_retry_after_is_read(sink: OtlpSink) -> None:
@@ -91,9 +92,19 @@ def test_one_record_that_is_refused_does_not_take_the_others_along() -> None:
     batch[123] = bad
     with OtlpSink(decide=one_bad) as sink:
         exporter = LokiExporter(sink.endpoint)
-        assert exporter.deliver(batch) == Delivered(refused={"400": 1}, message="400")
+        assert exporter.deliver(batch) == Rejected("400", divisible="content")
+        assert exporter.export(batch) is LogRecordExportResult.FAILURE
         exporter.shutdown()
         assert len(sink.records()) == 499
+
+
+def test_the_search_for_bad_records_is_bounded() -> None:
+    """A Loki that refuses everything for its content is not asked a thousand times for one batch."""
+    with OtlpSink(decide=lambda request: Reply(400)) as sink:
+        exporter = LokiExporter(sink.endpoint)
+        assert exporter.export(sample_batch()[:1] * 512) is LogRecordExportResult.FAILURE
+        exporter.shutdown()
+        assert len(sink.requests()) < 60
 
 
 @pytest.mark.parametrize(

@@ -422,50 +422,51 @@ def too_many(request: Request) -> Reply | None:
 
 
 def test_what_is_too_large_is_sent_in_parts() -> None:
-    """413: the batch is halved until it is taken; every record arrives once."""
+    """413, to the SDK: the batch is halved until it is taken; every record arrives once."""
     with OtlpSink(decide=too_many) as sink:
         exporter = OtlpHttpExporter(sink.logs_endpoint)
-        assert exporter.deliver(BATCH * 20) == Delivered()
+        assert exporter.export(BATCH * 20) is LogRecordExportResult.SUCCESS
         exporter.shutdown()
         assert len(sink.records()) == 20 * len(BATCH)
 
 
 def test_one_record_that_is_too_large_is_refused_alone() -> None:
-    """Its neighbours are taken, and exactly it is counted."""
+    """Its neighbours are taken, and the SDK hears of a failure."""
     with OtlpSink(decide=lambda request: Reply(413) if b"plain" in request.body else None) as sink:
         exporter = OtlpHttpExporter(sink.logs_endpoint)
-        outcome = exporter.deliver(BATCH[:2] * 20 + BATCH)
+        assert exporter.export(BATCH[:2] * 20 + BATCH) is LogRecordExportResult.FAILURE
         exporter.shutdown()
-        assert outcome == Delivered(refused={"413": 1}, message="413")
         assert len(sink.records()) == 42
 
 
-def test_the_number_of_parts_is_bounded() -> None:
-    """A receiver that refuses everything is not asked a thousand times for one batch."""
-    with OtlpSink(decide=lambda request: Reply(413)) as sink:
-        exporter = OtlpHttpExporter(sink.logs_endpoint)
-        assert exporter.deliver(BATCH * 200) == Rejected("413")
-        exporter.shutdown()
-        assert len(sink.requests()) < 60
+def test_one_attempt_is_one_request(sink: OtlpSink) -> None:
+    """What is too large says so, and that it is for its size: the parts are sent by who counts them."""
+    sink.reply_with(Reply(413), Reply(400))
+    exporter = OtlpHttpExporter(sink.logs_endpoint)
+    assert exporter.deliver(BATCH) == Rejected("413", divisible="size")
+    assert exporter.deliver(BATCH) == Rejected("400")
+    exporter.shutdown()
+    assert len(sink.requests()) == 2
 
 
-def test_a_part_that_may_be_tried_again_makes_the_batch_so(sink: OtlpSink) -> None:
-    """Twice is better than not at all."""
+def test_a_part_that_may_be_tried_again_is_a_failure_to_the_sdk(sink: OtlpSink) -> None:
+    """It has no word for it; nothing more is asked of the peer."""
     sink.reply_with(Reply(413), Reply(200), Reply(503, {"retry-after": "3"}))
     exporter = OtlpHttpExporter(sink.logs_endpoint)
-    assert exporter.deliver(BATCH) == Retryable("HTTP 503", 3.0)
+    assert exporter.export(BATCH) is LogRecordExportResult.FAILURE
     exporter.shutdown()
+    assert len(sink.requests()) == 3
 
 
 def test_a_payload_is_sent_as_it_is(sink: OtlpSink) -> None:
-    """What is encoded already, by the same rules: but for what would have to be taken apart, which comes as records."""
+    """What is encoded already, by the same rules: each time one request, also when it is too large."""
     payload = encode_logs_request(BATCH).payload
     exporter = OtlpHttpExporter(sink.logs_endpoint)
     assert exporter.takes_payloads
     assert exporter.deliver_payload(payload, len(BATCH)) == Delivered()
     sink.reply_with(Reply(413), Reply(413), Reply(503))
-    assert exporter.deliver_payload(payload, len(BATCH)) is None
-    assert exporter.deliver_payload(payload, 1) == Rejected("413")
+    assert exporter.deliver_payload(payload, len(BATCH)) == Rejected("413", divisible="size")
+    assert exporter.deliver_payload(payload, 1) == Rejected("413", divisible="size")
     assert exporter.deliver_payload(payload, len(BATCH)) == Retryable("HTTP 503")
     exporter.shutdown()
     assert isinstance(exporter.deliver_payload(payload, len(BATCH)), Rejected)

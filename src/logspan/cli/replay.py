@@ -15,7 +15,7 @@ from logspan.clock import SystemClock
 from logspan.delivery.attempt import EXPORTER_ERROR, attempt
 from logspan.delivery.batch import Batch
 from logspan.delivery.retry import Retry, RetryPolicy
-from logspan.outcome import Delivered, Outcome, Rejected, Retryable
+from logspan.outcome import Delivered, Division, Outcome, Rejected, Retryable
 from logspan.plugins import create_exporter
 from logspan.spool import Frame, Spool, SpoolConfig
 
@@ -44,8 +44,9 @@ class Counts:
 class Replay:
     """One exporter's part of `logspan spool replay`.
 
-    Each batch is tried for `timeout` seconds. One that is refused for good ends the replay and stays, for a wrong
-    password must not empty the spool; with `skip_rejected` it is deleted and counted.
+    Each batch, or part of one that the peer takes in parts, is tried for `timeout` seconds. One that is refused for
+    good ends the replay and stays, for a wrong password must not empty the spool; with `skip_rejected` it is deleted
+    and counted.
     """
 
     def __init__(
@@ -88,6 +89,21 @@ class Replay:
         return self._settle(self._deliver(exporter, batch), len(batch))
 
     def _deliver(self, exporter: LogRecordExporter, batch: Batch) -> Outcome:
+        """What comes of a batch, in parts where the peer wants that: refused only if nothing of it was taken."""
+        division, whole, lost = Division(len(batch)), len(batch), 0
+        outcome: Delivered | Rejected = Delivered()
+        while size := division.size:
+            answer = self._answer(exporter, batch.first(size))
+            if isinstance(answer, Retryable):
+                return answer
+            outcome = answer
+            if division.settles(outcome):
+                batch = batch.after(size)
+                lost += outcome.lost if isinstance(outcome, Delivered) else size
+        is_refused = isinstance(outcome, Rejected) and lost == whole
+        return outcome if is_refused else Delivered(rejected=lost, message=outcome.message)
+
+    def _answer(self, exporter: LogRecordExporter, batch: Batch) -> Outcome:
         deadline = self._clock.monotonic() + self._timeout
         retry = Retry(RetryPolicy(**self._settings.retry_on_failure.model_dump()), self._clock)
         while True:

@@ -15,8 +15,8 @@ def attempt(exporter: LogRecordExporter, batch: Batch, timeout: float | None) ->
     try:
         if not isinstance(exporter, DeliveringExporter):
             return _of_sdk(exporter.export(batch.records))
-        if batch.frame is not None and takes_payloads(exporter):  # as it is: neither decoded nor encoded again
-            outcome = exporter.deliver_payload(batch.frame.payload, len(batch), timeout)
+        if batch.payload is not None and takes_payloads(exporter):  # as it is: neither decoded nor encoded again
+            outcome = exporter.deliver_payload(batch.payload, len(batch), timeout)
             if outcome is not None:
                 return _checked(outcome)
         return _checked(exporter.deliver(batch.records, timeout))

@@ -11,23 +11,33 @@ from logspan.spool.results import Frame
 class Batch:
     """Records on their way. Settled once: by what came of them, or by a shutdown that waits no longer.
 
-    With a `frame` they are on disk as well, and stay there until they are settled; they are decoded when somebody asks
-    for `records`, which raises `ValueError` if they are none of ours.
+    With a `frame` they are on disk as well, and stay there until all of it is settled; without `records` of their own
+    they are all that is in it, decoded when somebody asks, which raises `ValueError` if they are none of ours.
     """
 
-    __slots__ = ("_records", "_unsettled", "frame")
+    __slots__ = ("_records", "_unsettled", "frame", "payload")
 
     def __init__(self, records: list[ReadableLogRecord] | None = None, frame: Frame | None = None) -> None:
         self._records = records
         self.frame = frame
+        self.payload = frame.payload if frame is not None and records is None else None
+        """The batch as a serialised `ExportLogsServiceRequest`; None for one that is no whole frame."""
         self._unsettled = [None]
 
     @property
     def records(self) -> list[ReadableLogRecord]:
         """The records themselves."""
         if self._records is None:
-            self._records = [] if self.frame is None else decode_logs_request(self.frame.payload)
+            self._records = [] if self.frame is None else _decoded(self.frame)
         return self._records
+
+    def first(self, size: int) -> Batch:
+        """The oldest `size` records: the batch itself when there are no more."""
+        return self if size >= len(self) else Batch(self.records[:size], self.frame)
+
+    def after(self, size: int) -> Batch:
+        """All but the oldest `size` records; those of a frame keep it, for it is on disk until they are settled."""
+        return Batch(self.records[size:], self.frame)
 
     @property
     def spooled(self) -> bool:
@@ -56,4 +66,11 @@ class Batch:
         return not self._unsettled
 
     def __len__(self) -> int:
-        return self.frame.records if self.frame is not None else len(self.records)
+        return self.frame.records if self.frame is not None and self.payload is not None else len(self.records)
+
+
+def _decoded(frame: Frame) -> list[ReadableLogRecord]:
+    records = decode_logs_request(frame.payload)
+    if len(records) != frame.records:
+        raise ValueError(f"{len(records)} records where {frame.records} were stored")
+    return records

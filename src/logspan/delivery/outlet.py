@@ -20,7 +20,7 @@ from logspan.delivery.spooled_queue import SpooledQueue
 from logspan.delivery.spooler import EXPIRED
 from logspan.delivery.thread import WorkerThread
 from logspan.delivery.transit import SpoolPolicy
-from logspan.outcome import Delivered, DeliveringExporter, Outcome, Retryable
+from logspan.outcome import Delivered, DeliveringExporter, Division, Outcome, Rejected, Retryable
 from logspan.spool import Spool
 
 _IDLE = 1.0
@@ -246,31 +246,62 @@ class Outlet:
             self._clock.wait(self._work, _IDLE)
 
     def _send(self, batch: Batch) -> None:
+        """Send a batch, in parts where the peer wants that; a part that is settled stays so, whatever comes after."""
         self._back_off(self._breaker.delay(), 0)
+        division = Division(len(batch))
+        while size := division.size:
+            part = batch.first(size)
+            outcome = self._answer(batch, part)
+            if outcome is None:
+                return
+            if division.settles(outcome):
+                batch = self._settle(batch, part, outcome)
+
+    def _answer(self, batch: Batch, part: Batch) -> Delivered | Rejected | None:
+        """What the peer says at last to the first part of a batch; None when somebody else has settled the batch."""
         retry = Retry(self._config.retry, self._clock)
         while self._thread.is_current() and not batch.is_settled():
             self._thread.busy()
-            outcome = attempt(self.exporter, batch, self._timeout())
+            outcome = attempt(self.exporter, part, self._timeout())
             self._thread.idle()
-            if not self._is_heard(batch, outcome):
-                return
+            if not self._is_heard(batch, part, outcome):
+                break
             if not isinstance(outcome, Retryable):
                 self._breaker.answered()
-                if batch.settle():
-                    self.account.settled(batch, outcome)
-                    self._queue.done(batch)
-                return
+                return outcome
             self._breaker.failed()
             self.account.failed(f"{outcome.reason} (circuit open)" if self._breaker.open else outcome.reason)
             delay = retry.next_delay(outcome.retry_after, self._deadline, endless=self._queue.keeps(batch))
             if delay is None:
                 self._give_up(batch, outcome.reason)
-                return
+                break
             self._back_off(delay, honoured(outcome.retry_after))
+        return None
 
-    def _is_heard(self, batch: Batch, outcome: Outcome) -> bool:
-        """Whether an answer counts: a shutdown has not waited for ever, and who was replaced brings good news only."""
-        return not batch.is_settled() and (self._thread.is_current() or isinstance(outcome, Delivered))
+    def _settle(self, batch: Batch, part: Batch, outcome: Delivered | Rejected) -> Batch:
+        """Count the first part of a batch, unless somebody has settled the batch; what to go on with."""
+        if part is batch:
+            if batch.settle():
+                self._count(batch, outcome)
+            return batch
+        rest = batch.after(len(part))
+        if not self._queue.replace(batch, rest):
+            return batch
+        self._current = rest
+        self._count(part, outcome)
+        return rest
+
+    def _count(self, batch: Batch, outcome: Delivered | Rejected) -> None:
+        self.account.settled(batch, outcome)
+        self._queue.done(batch)
+
+    def _is_heard(self, batch: Batch, part: Batch, outcome: Outcome) -> bool:
+        """Whether an answer counts: a shutdown has not waited for ever, and who was replaced brings good news only.
+
+        Those of a part are none: who replaced it has begun again with the whole.
+        """
+        is_good_news = part is batch and isinstance(outcome, Delivered)
+        return not batch.is_settled() and (self._thread.is_current() or is_good_news)
 
     def _timeout(self) -> float | None:
         return None if self._deadline is None else max(self._deadline - self._clock.monotonic(), _LEAST_TIMEOUT)

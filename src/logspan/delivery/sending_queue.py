@@ -167,6 +167,14 @@ class SendingQueue:
     def give_up(self) -> None:
         """Nothing more will be sent; `abandon` says what that leaves."""
 
+    def replace(self, batch: Batch, rest: Batch) -> bool:
+        """Go on with the rest of the batch that was taken last, unless somebody has settled it; in one step."""
+        with self._lock:
+            if not batch.settle():
+                return False
+            self._current = rest
+            return True
+
     def done(self, batch: Batch) -> None:
         """Say that a batch has been counted, for better or worse."""
         self.settle(len(batch))

@@ -123,6 +123,10 @@ class SpooledQueue:
         """Whether a batch is tried for ever: with a spool none is given up for its age, unless `max_age` says so."""
         return self._policy.max_age is None or not batch.is_older_than(self._policy.max_age)
 
+    def replace(self, batch: Batch, rest: Batch) -> bool:
+        """Go on with the rest of the batch that was taken last, unless somebody has settled it."""
+        return self._transit.replace(batch, rest)
+
     def done(self, batch: Batch) -> None:
         """A batch has been counted: it leaves the disk as well."""
         self._transit.done(batch)

@@ -236,6 +236,6 @@ class Spooler:
 
     def _close(self) -> bool:
         self._acknowledge()
-        self._spool.close()
+        self._spool.close(self._transit.settled_of_head)
         self._look()
         return True

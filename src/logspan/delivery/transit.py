@@ -88,6 +88,15 @@ class Transit:
             return Batch([])
         return self.memory.take_batch()
 
+    def replace(self, batch: Batch, rest: Batch) -> bool:
+        """Go on with the rest of the batch in hand, unless somebody has settled that; its frame stays on disk."""
+        with self._lock:
+            if not batch.settle():
+                return False
+            self._sending = rest
+            self._head = rest if batch is self._head else self._head
+            return True
+
     def done(self, batch: Batch) -> None:
         """A batch has been counted: of the spool's the disk is told at its next turn."""
         with self._lock:
@@ -130,6 +139,13 @@ class Transit:
         """The spool's oldest batch has been read."""
         with self._lock:
             self._head = head
+
+    @property
+    def settled_of_head(self) -> int:
+        """Records of the spool's oldest batch that are done with, while others in it are not."""
+        with self._lock:
+            head = self._head
+            return head.frame.records - len(head) if head is not None and head.frame is not None else 0
 
     def take_acknowledgement(self) -> bool:
         """Whether the spool's oldest batch is done with, and has to leave the disk; said once."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from logspan.outcome import Delivered, Outcome, Rejected
+from logspan.outcome import Delivered, Divisible, Outcome, Rejected
 from logspan.transport import Answer, Compression, HttpSender, PayloadExporter, Tls, basic_auth
 
 RETRYABLE = frozenset({429, 500, 502, 503, 504})
@@ -58,12 +58,14 @@ class LokiExporter(PayloadExporter):
         answer = self._sender.post(payload, timeout)
         return read_answer(answer) if isinstance(answer, Answer) else answer
 
-    def is_divisible(self, refusal: Rejected) -> bool:
+    def divisible(self, refusal: Rejected) -> Divisible:
         """413 for the size; 400 for one record that is too old or too large, with which Loki may refuse all others.
 
         What Loki has taken from a batch that it answers with 400 may be sent again: it knows an entry that it has.
         """
-        return refusal.status in ("400", "413")
+        if refusal.status == "413":
+            return "size"
+        return "content" if refusal.status == "400" else "no"
 
     def close(self) -> None:
         """Close the connection; a request under way fails at once."""

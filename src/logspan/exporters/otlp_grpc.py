@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from logspan.errors import SettingsError
-from logspan.outcome import Delivered, Outcome, Rejected, Retryable
+from logspan.outcome import Delivered, Divisible, Outcome, Rejected, Retryable
 from logspan.printable import escape
 from logspan.transport import Compression, PayloadExporter
 from logspan.values import safe_str
@@ -69,9 +69,10 @@ class OtlpGrpcExporter(PayloadExporter):
         rejected = min(max(partial.rejected_log_records, 0), records)
         return Delivered(rejected, escape(partial.error_message)[:500])
 
-    def is_divisible(self, refusal: Rejected) -> bool:
+    def divisible(self, refusal: Rejected) -> Divisible:
         """The message is larger than the receiver takes; any other exhausted resource would only be used more."""
-        return refusal.status == "RESOURCE_EXHAUSTED" and "larger than max" in refusal.message
+        is_large = refusal.status == "RESOURCE_EXHAUSTED" and "larger than max" in refusal.message
+        return "size" if is_large else "no"
 
     def close(self) -> None:
         """Close the channel; a call under way fails at once."""

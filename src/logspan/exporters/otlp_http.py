@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from logspan.outcome import Delivered, Outcome, Rejected
+from logspan.outcome import Delivered, Divisible, Outcome, Rejected
 from logspan.printable import escape
 from logspan.transport import Answer, Compression, HttpSender, PayloadExporter, Tls
 
@@ -51,9 +51,9 @@ class OtlpHttpExporter(PayloadExporter):
         answer = self._sender.post(payload, timeout)
         return read_answer(answer, records) if isinstance(answer, Answer) else answer
 
-    def is_divisible(self, refusal: Rejected) -> bool:
+    def divisible(self, refusal: Rejected) -> Divisible:
         """413: the batch is too large for the receiver."""
-        return refusal.status == "413"
+        return "size" if refusal.status == "413" else "no"
 
     def close(self) -> None:
         """Close the connection; a request under way fails at once."""

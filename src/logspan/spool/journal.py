@@ -240,9 +240,12 @@ class Journal:
 
     # ------------------------------------------------------------------------------ the end
 
-    def close(self) -> None:
-        """Remove the directory when all of it was read; otherwise leave it to the next process."""
-        self._leave_out_head()
+    def close(self, settled: int = 0) -> None:
+        """Remove the directory when all of it was read; otherwise leave it to the next process.
+
+        `settled`: so many records of the head are done with.
+        """
+        self._leave_out_head(settled)
         self.delete_again()
         self.close_files()
         if self.frames or self._undeleted:
@@ -253,10 +256,10 @@ class Journal:
                 segment.path.unlink()
         self.owner.remove()
 
-    def _leave_out_head(self) -> None:
+    def _leave_out_head(self, settled: int) -> None:
         if self._head is not None and not self._head_is_on_disk:
             records = self._head[0].records
-            self._losses.add(FULL, 1, records, adopted=self.adopted)
+            self._losses.add(FULL, 1, records - settled, adopted=self.adopted)
             self.frames, self.records = self.frames - 1, self.records - records
         self._head = None
 

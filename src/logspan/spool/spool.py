@@ -298,16 +298,17 @@ class Spool:
         """What went for good since the last call, by reason."""
         return self._losses.take()
 
-    def close(self) -> Backlog:
+    def close(self, settled: int = 0) -> Backlog:
         """Let go of everything; what is returned is left for the next process, and is synced unless `fsync` is None.
 
-        A frame that was given out is left as well, unless it was only in memory any more: that is a loss.
+        A frame that was given out is left as well, unless it was only in memory any more: that is a loss, apart from
+        the `settled` records of it, which are done with.
         """
         self._check_process()
         self.sync()
         self._is_closed = True
         for journal in self._journals():
-            journal.close()
+            journal.close(settled if journal is self._reading else 0)
         left = self.backlog
         self._own, self._older, self._reading = None, [], None
         return left
