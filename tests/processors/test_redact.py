@@ -245,3 +245,47 @@ def test_words_that_name_a_rule_hide_no_secret_beside_them(secret: str, words: s
     clean = Record(None, SeverityNumber.INFO, "INFO", words, {"note": words, "number": 42})
     Redactor()(clean)
     assert (clean.body, clean.attributes) == (words, {"note": words, "number": 42})
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"amount": 4539148803436467.0, "note": "user x"},
+        {"field": "password", "new": "hunter2"},
+        {"name": "password", "x": "1", "value": "hunter2"},
+        {"event": "order", "number": 4539148803436467},
+    ],
+)
+def test_a_quick_look_finds_what_a_walk_finds(attributes: dict[str, Any]) -> None:
+    """Whether an attribute is redacted depends on itself and its siblings, and on nothing else that is there."""
+    assert "REDACTED" in str(Redactor().attributes(attributes))
+
+
+@pytest.mark.parametrize(
+    "written", ["bob.miller%40example.com", "bob.miller\\u0040example.com", "bob.miller\uff20example.com"]
+)
+def test_nothing_stays_of_what_is_written_in_another_way(written: str) -> None:
+    """`partial` keeps a part of a secret that is written plainly, and nothing where it cannot tell the parts."""
+    redactor = Redactor.from_settings(RedactionSettings(actions={"email": "partial"}))
+    assert "miller" not in redactor.text(f"from {written} to us")
+    addresses = Redactor.from_settings(RedactionSettings(set="hipaa"))
+    assert "203" not in addresses.text("GET /x?ip=203%2E0%2E113%2E77")
+
+
+def test_a_summary_names_no_secret() -> None:
+    """The keys that a summary lists are those without the secrets in them."""
+    key = "ghp_" + "a1B2c3D4e5F6" * 3
+    record = Record(None, SeverityNumber.INFO, "INFO", "x", {key: "1"})
+    Redactor.from_settings(RedactionSettings(summary="debug"))(record)
+    assert key not in str(record.attributes)
+    assert record.attributes["redaction.redacted.keys"]
+
+
+def test_a_tokenizer_that_raises_costs_the_value_and_not_the_record() -> None:
+    """It fails closed where it fails: at the value."""
+
+    def tokenize(rule: str, secret: str) -> str:
+        raise RuntimeError(rule)
+
+    redactor = Redactor.from_settings(RedactionSettings(actions={"password": "tokenize"}), tokenize=tokenize)
+    assert redactor.attributes({"password": "hunter2x"}) == {"password": "[REDACTED:password-failed]"}

@@ -55,27 +55,32 @@ def _partial(rule: Rule, secret: str) -> str:
     return _KEPT[rule.keep](marker(rule.id), secret)
 
 
+# Nothing stays of a secret that does not look as it should: it may be written in some encoding.
+
+
 def _last(number: int) -> Callable[[str, str], str]:
     def kept(mark: str, secret: str) -> str:
         plain = "".join(filter(str.isalnum, secret))
-        return mark + plain[-number:] if len(plain) >= 3 * number else mark
+        return mark + plain[-number:] if len(plain) >= 3 * number and plain[-number:].isdigit() else mark
 
     return kept
 
 
 def _domain(mark: str, secret: str) -> str:
     _, at, domain = secret.rpartition("@")
-    return mark + at + domain
+    return mark + at + domain if at else mark
 
 
 def _country(mark: str, secret: str) -> str:
-    return secret[:2] + mark + "".join(filter(str.isalnum, secret))[-4:]
+    plain = "".join(filter(str.isalnum, secret))
+    return plain[:2] + mark + plain[-4:] if plain[:2].isalpha() and plain[2:4].isdigit() else mark
 
 
 def _network(mark: str, secret: str) -> str:
     """The first three parts of an address of version 4, the first three groups of one of version 6."""
     joint = ":" if ":" in secret else "."
-    return joint.join(secret.split(joint)[:3]) + joint + mark
+    parts = secret.split(joint)
+    return joint.join(parts[:3]) + joint + mark if len(parts) > 3 else mark
 
 
 _KEPT: dict[Keep, Callable[[str, str], str]] = {

@@ -16,7 +16,7 @@ from logspan.processors.redact.engine import Engine, Match
 from logspan.processors.redact.finding import Finding
 from logspan.processors.redact.keys import KeyRules
 from logspan.processors.redact.summary import summarise
-from logspan.processors.redact.walk import Key, Walk
+from logspan.processors.redact.walk import VALUES, Key, Walk
 from logspan.record import Record
 from logspan.values import clean_attributes, clean_value
 
@@ -142,7 +142,12 @@ class Redactor:
         self._count(named.findings)
         if self._config.summary != "silent":
             record.attributes |= summarise(
-                self._config.summary, attributes, record.attributes, body.findings, named.findings
+                self._config.summary,
+                attributes,
+                record.attributes,
+                body.findings,
+                named.findings,
+                lambda key: self._look(key).name,
             )
 
     def _body(self, walk: Walk, body: AnyValue) -> AnyValue:
@@ -177,14 +182,15 @@ class Redactor:
         return named is not None and (not named or self._has_nothing(texts, attributes, named))
 
     def _has_nothing(self, texts: Iterable[AnyValue], attributes: Mapping[str, AnyValue], named: Sequence[int]) -> bool:
-        """Whether the rules that the sieve has named find nothing in one text made of all: common words name some."""
+        """Whether the rules that the sieve has named find nothing, text by text: common words name some."""
         lines = [text for text in texts if type(text) is str]
         lines += [f"{key}: {value}" for key, value in attributes.items() if isinstance(value, str | int)]
-        return not self._engine.finds("\n".join(lines), named)
+        lines += [f"{key}: {value:.0f}" for key, value in attributes.items() if isinstance(value, float)]
+        return not any(self._engine.finds(line, named) for line in lines)
 
     def _is_unremarkable(self, key: str) -> bool:
         known = self._look(key)
-        plain = known == Key(key)
+        plain = known == Key(key) and key.lower() not in VALUES
         if plain and len(self._unremarkable) < _MOST_KEYS:
             self._unremarkable.add(key)
         return plain

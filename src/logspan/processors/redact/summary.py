@@ -5,7 +5,7 @@ https://github.com/open-telemetry/opentelemetry-collector-contrib/tree/main/proc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from opentelemetry.util.types import AnyValue
 
@@ -18,8 +18,12 @@ def summarise(
     after: Mapping[str, AnyValue],
     body: Sequence[Finding],
     attributes: Sequence[Finding],
+    safe: Callable[[str], str],
 ) -> dict[str, AnyValue]:
-    """`info`: how many places were redacted, attributes masked and left out; `debug`: the keys of these as well."""
+    """`info`: how many places were redacted, attributes masked and left out; `debug`: the keys of these as well.
+
+    `safe` gives a key without the secrets in it.
+    """
     removed = sorted(key for key in before if key not in after)
     masked = sorted(
         key for key, value in after.items() if key in before and value is not before[key] and value != before[key]
@@ -32,5 +36,5 @@ def summarise(
     summary: dict[str, AnyValue] = {name: count for name, count in counts.items() if count}
     if level == "debug":
         keys = {"redaction.redacted.keys": removed, "redaction.masked.keys": masked}
-        summary |= {name: ",".join(names) for name, names in keys.items() if names}
+        summary |= {name: ",".join(map(safe, names)) for name, names in keys.items() if names}
     return summary

@@ -27,7 +27,7 @@ _NAMES = frozenset(
         *("id", "loc"),
     }
 )
-_VALUES = frozenset(
+VALUES = frozenset(
     {
         *("value", "val", "v", "content", "data", "old", "new", "before", "after", "old_value", "new_value"),
         *("oldvalue", "newvalue", "input"),
@@ -92,7 +92,7 @@ class Walk:
             if known.name != key and self._explains:
                 self.findings += [Finding("key", inner, 0, len(key), "remove")]
             name = known.name if known.name not in redacted else f"{known.name}#{len(redacted)}"
-            if sibling is not None and key.lower() in _VALUES:
+            if sibling is not None and key.lower() in VALUES:
                 redacted[name] = self._under(sibling, value, inner, sibling.name, depth)
             elif key in holes:
                 redacted[name] = self._arguments(holes[key], value, inner, depth)
@@ -131,7 +131,11 @@ class Walk:
         if is_count or not (rule.id == "blocked-key" or accepts(text, (rule.id, key.weak), strict=False)):
             return self.value(value, path, context, depth, key.about)
         self._note(rule, path, 0, len(text))
-        return self._replaced(rule, text)
+        try:
+            return self._replaced(rule, text)
+        except RuleFailedError:
+            self._fail(rule.id)
+            return marker(f"{rule.id}-failed")
 
     def _each(self, key: Key, items: Sequence[AnyValue], path: str, context: str, depth: int) -> AnyValue:
         """Under a key that may mean something else: of a list, what looks like a secret."""
@@ -269,7 +273,7 @@ class Walk:
 
         An error of pydantic's says the same with `loc` and `input`.
         """
-        if not any(key.lower() in _VALUES for key in mapping):
+        if not any(key.lower() in VALUES for key in mapping):
             return None
         for key, value in mapping.items():
             named = _last_text(value) if key == "loc" and isinstance(value, list) else value
