@@ -117,7 +117,8 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         "login-pair",
         "pattern",
         pattern=r"(?i)\b(?:login|logon|log in|credentials?|auth|signin|user)(?: (?:as|for|with|attempt|using))?[ :=]{1,3}[\w.@-]{1,64}[/:]([^\s/:,;\"']{8,128})",
-        hint=r"(?i)(?:log[io]n|credentials?|log in|signin|auth|user)(?: (?:as|for|with|attempt|using))?[ :=]+[\w.@-]+[/:]",
+        hint=r"(?i)(?:log[io]n|credentials?|log in|signin|auth|user)"
+        r"(?: (?:as|for|with|attempt|using))?[ :=]+[\w.@-]+[/:]",
         validator="unlike-words",
     ),
     Rule(
