@@ -6,6 +6,7 @@ https://github.com/open-telemetry/opentelemetry-collector-contrib/tree/main/proc
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -22,6 +23,15 @@ def _expression(text: str) -> str:
         raise ValueError(f"must be a regular expression of RE2: {error}") from None
     return text
 
+
+def _rule_id(text: str) -> str:
+    if not _RULE_ID.fullmatch(text):
+        raise ValueError("the id of a rule stands in its markers: letters, digits and ._- only, 64 at most")
+    return text
+
+
+_RULE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+RuleId = Annotated[str, AfterValidator(_rule_id)]
 
 Expression = Annotated[str, AfterValidator(_expression)]
 """A regular expression that RE2 takes: no look-around, no back-references, so that no text can make it slow."""
@@ -81,7 +91,7 @@ class RedactionSettings(Section):
         default_factory=dict,
         description="Sets of rules of your own: `extends` (sets; `default` unless given), `rules`, `without`.",
     )
-    rules: dict[str, RedactionRuleSettings] = Field(
+    rules: dict[RuleId, RedactionRuleSettings] = Field(
         default_factory=dict,
         description="Rules of your own by their id, each in force: `keys` or `pattern` (RE2), `near`, `validator`, "
         "`action`, `keep`.",

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from types import MappingProxyType
 
 from logspan.processors.redact import looks
+from logspan.processors.redact.rule import is_marker
+from logspan.processors.redact.rules import RULES
 
 _MADE = 12
 """Characters that a machine's secret has at least."""
@@ -31,7 +33,7 @@ def accepts(value: str, found: tuple[str, int], *, strict: bool) -> bool:
 
 
 def _says_nothing(value: str) -> bool:
-    stands_for_one = value.startswith("[REDACTED") or looks.is_placeholder(value)
+    stands_for_one = looks.is_placeholder(value) or is_marker(value, RULES)
     return not value or value.isspace() or stands_for_one or looks.is_sentence(value)
 
 

@@ -13,13 +13,12 @@ from logspan.processors.redact.encoded import decoded_spans
 from logspan.processors.redact.folding import Plain, fold, needs_folding
 from logspan.processors.redact.keys import KeyRules, key_words, sieve_expression
 from logspan.processors.redact.parsers import PARSERS
-from logspan.processors.redact.rule import LONG_RUN, Rule
+from logspan.processors.redact.rule import LONG_RUN, Rule, markers
 from logspan.processors.redact.validators import VALIDATORS
 
 _WINDOW = 72
 """Characters in front of a match in which a word counts as near; a third of it behind."""
 _CHECK_EVERY = 256
-_MARKER = re.compile(r"\[REDACTED:[^\]\n]{1,100}\][^\s]{0,4}")
 
 
 class RuleFailedError(Exception):
@@ -99,7 +98,7 @@ class Engine:
         if needs_folding(text):
             plain = fold(text)
             found += self._from_plain(plain, about, limit)
-        return _apart(found, self._order, _MARKER.finditer(text) if "[REDACTED:" in text else ())
+        return _apart(found, self._order, markers(text, self._rules) if "[REDACTED:" in text else ())
 
     def _from_plain(self, plain: Plain, about: tuple[int, ...], limit: float) -> Iterator[Match]:
         for start, end, rule in self._find_in(plain.text, about, limit, deep=False):
@@ -237,7 +236,7 @@ def _capitals(words: Iterable[str]) -> str:
     return "|".join(sorted(map(re.escape, spelled)))
 
 
-def _apart(found: list[Match], order: Mapping[str, int], markers: Iterable[re.Match[str]]) -> list[Match]:
+def _apart(found: list[Match], order: Mapping[str, int], marked: Iterable[tuple[int, int]]) -> list[Match]:
     """In order, without overlap: places that touch become one, named after the rule that comes first."""
     if not found:
         return found
@@ -250,17 +249,17 @@ def _apart(found: list[Match], order: Mapping[str, int], markers: Iterable[re.Ma
         elif match.end > last.end:
             first = min(last.rule, match.rule, key=lambda rule: order.get(rule.id, 0))
             merged[-1] = Match(last.start, match.end, first)
-    return _outside(merged, [match.span() for match in markers])
+    return _outside(merged, list(marked))
 
 
-def _outside(found: list[Match], markers: list[tuple[int, int]]) -> list[Match]:
+def _outside(found: list[Match], marked: list[tuple[int, int]]) -> list[Match]:
     """Without what lies within a marker that stands there already."""
-    if not markers:
+    if not marked:
         return found
-    starts = [start for start, _ in markers]
+    starts = [start for start, _ in marked]
 
     def inside(match: Match) -> bool:
         place = bisect_left(starts, match.start + 1) - 1
-        return place >= 0 and match.end <= markers[place][1]
+        return place >= 0 and match.end <= marked[place][1]
 
     return [match for match in found if not inside(match)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,3 +47,17 @@ class Rule:
 def marker(rule: str) -> str:
     """What stands where a secret stood: it names the rule, never the match."""
     return f"[REDACTED:{rule}]"
+
+
+_MARKER = re.compile(r"\[REDACTED:([A-Za-z0-9._-]{1,72}?)(?:#[0-9a-f]{16}|-failed)?\]")
+
+
+def markers(text: str, rules: Container[str]) -> Iterator[tuple[int, int]]:
+    """Where markers of these rules stand in a text. What only looks like one may hold anything."""
+    return (match.span() for match in _MARKER.finditer(text) if match[1] in rules)
+
+
+def is_marker(text: str, rules: Container[str]) -> bool:
+    """Whether a text is the marker of one of these rules, and nothing else."""
+    match = _MARKER.fullmatch(text)
+    return match is not None and match[1] in rules

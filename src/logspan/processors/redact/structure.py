@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 
 from logspan.processors.redact import looks
 from logspan.processors.redact.acceptance import accepts
+from logspan.processors.redact.rule import is_marker
+from logspan.processors.redact.rules import RULES
 from logspan.processors.redact.rules.keys import PLURALS
 
 Span = tuple[int, int, str]
@@ -236,7 +238,7 @@ def value_at(
         text[start + 1 : start + 64].split(">", maxsplit=1)[0].split(")", maxsplit=1)[0]
     ):
         start += 1
-    if text[start : start + 1] == "$" and _HOLE.match(text, start):
+    if text[start : start + 1] == "$" and _is_hole(text, start):
         return None
     call = _CALL.match(text, start)
     if call is not None:
@@ -328,7 +330,11 @@ def _end_of_cut(text: str, start: int) -> int:
     return len(text) if line < 0 else line
 
 
-_HOLE = re.compile(r"\$\{{1,2}[^{}\n]{0,100}\}{1,2}|\{{1,2}[ \w.|-]{0,60}\}{1,2}|\[(?:REDACTED|[ A-Za-z_*.-]{0,60}\])")
+_HOLE = re.compile(
+    r"(?:\$\{{1,2}[^{}\n]{0,100}\}{1,2}|\{{1,2}[ \w.|-]{0,60}\}{1,2}|\[[ A-Za-z_*.-]{0,60}\]|(?P<marker>\[REDACTED:[^\[\]\n]{1,100}\]))"
+    r"(?![\w}])"
+)
+_GLUED = re.compile(r"\w[^\s\"'`&;<>\\,|()\[\]{}]{0,8192}")
 _K8S_SECRET = re.compile(r"\[?\s{0,8}\{\s{0,8}\\{0,8}[\"']?(?:secretName|name|optional|defaultMode|items|key)\b")
 _SCHEMA = re.compile(
     r"\{\s{0,8}\\{0,8}[\"']type\\{0,8}[\"']:\s{0,8}\\{0,8}[\"'](?:string|object|array|integer|number|boolean)\b"
@@ -337,6 +343,12 @@ _HELD = re.compile(r"[\"'](?:value|default|const|enum|examples?|data|content)\\{
 _FIRST = re.compile(r"\[\s{0,40}\\{0,8}[\"'](?P<item>[^\"'\\\[\]{}]{1,512})\\{0,8}[\"']")
 _DESCRIPTION = 1_024
 """Characters of a schema or a reference that are looked at."""
+
+
+def _is_hole(text: str, start: int) -> bool:
+    """Whether the value only says that there is none, or is what redaction has put there; nothing may follow it."""
+    match = _HOLE.match(text, start)
+    return match is not None and (match["marker"] is None or is_marker(match["marker"], RULES))
 
 
 def _literals(text: str, start: int) -> tuple[int, int] | None:
@@ -348,7 +360,7 @@ def _literals(text: str, start: int) -> tuple[int, int] | None:
 def _container(text: str, start: int, found: tuple[str, int]) -> tuple[int, int] | None:
     """A list or mapping as a whole, up to the end of a text that was cut off; not what only describes or names a secret."""
     describes = _K8S_SECRET.match(text, start) or _SCHEMA.match(text, start)
-    if _HOLE.match(text, start) or (describes and not _HELD.search(text, start, start + _DESCRIPTION)):
+    if _is_hole(text, start) or (describes and not _HELD.search(text, start, start + _DESCRIPTION)):
         return None
     if found[1]:
         first = _FIRST.match(text, start)
@@ -360,5 +372,7 @@ def _container(text: str, start: int, found: tuple[str, int]) -> tuple[int, int]
         opened = True
         if depth == 0:
             end = start + match.end()
+            glued = _GLUED.match(text, end)
+            end = glued.end() if glued else end
             return (start, end) if end - start > 2 else None
     return (start, _end_of_cut(text, start)) if opened else None
