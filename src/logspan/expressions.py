@@ -68,21 +68,20 @@ class Pattern:
 
     __slots__ = ("_compiled", "_groups", "_linear")
 
-    def __init__(self, expression: str) -> None:
+    def __init__(self, expression: str, *, whole: bool = False) -> None:
+        """`whole`: groups are only for reading."""
         self._linear = is_linear()
         self._compiled = OfThisProcess(lambda: _compile(expression))
-        self._groups: int = self._compiled().groups
+        self._groups: int = 0 if whole else self._compiled().groups
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
-        """Each match, or its groups when it has some, in characters."""
+        """Each match, or those of its groups that took part, in characters; nothing that is empty."""
         target = text.encode() if self._linear and text.isascii() else text
         for match in self._compiled().finditer(target):
-            if not self._groups:
-                yield match.span()
-                continue
-            for group in range(1, self._groups + 1):
-                start, end = match.span(group)
-                if start >= 0:
+            groups = [match.span(group) for group in range(1, self._groups + 1)]
+            taken = [span for span in groups if span[0] >= 0]
+            for start, end in taken or (match.span(),):
+                if end > start:
                     yield start, end
 
     def search(self, text: str) -> bool:

@@ -74,7 +74,7 @@ def test_check_as_json_has_every_line(capsys: pytest.CaptureFixture[str]) -> Non
         "lines": 30,
         "findings": 30,
         "rules": {"password": {"count": 30, "lines": list(range(1, 31))}},
-        "failed_lines": [],
+        "failed": {},
     }
     assert "password" not in found["unused_rules"]
     assert "jwt" in found["unused_rules"]
@@ -153,7 +153,65 @@ def test_a_line_on_which_a_rule_fails_is_not_called_clean(
 
     monkeypatch.setattr(Redactor, "explain", explain)
     assert main(["redact", "check", written("fine\n")]) == 1
-    assert "would not let it out: line 1" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines() == [
+        "app.log: 1 lines, 0 findings, 1 failed",
+        "  redact failed       1  line 1",
+    ]
+
+
+def vault(rule: str, secret: str) -> str:
+    """A tokenizer that is down for one of two."""
+    if "kim" in secret:
+        raise ConnectionError(secret)
+    return "token"
+
+
+def test_rules_that_fail_are_counted_with_their_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each by its rule, beside what was found; 1, as the pipeline would have replaced the whole value."""
+    monkeypatch.setenv("LOGSPAN_REDACTION__ACTIONS", "email=tokenize")
+    monkeypatch.setenv("LOGSPAN_REDACTION__TOKENIZER", f"{__name__}:vault")
+    name = written('mail kim@example.com\nfine\nmail ann@example.com\n{"to": "kim@example.com"}\n')
+    assert main(["redact", "check", name]) == 1
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[1:]] == [
+        ["email", "1", "line", "3"],
+        ["email", "failed", "2", "lines", "1,", "4"],
+    ]
+    assert main(["redact", "check", "--json", "--unused", name]) == 1
+    found = report(capsys)["files"][name]
+    assert found["failed"] == {"email": {"count": 2, "lines": [1, 4]}}
+    assert found["rules"] == {"email": {"count": 1, "lines": [3]}}
+
+
+def test_rules_that_run_out_of_time_are_no_clean_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0 is for lines that were looked at."""
+    monkeypatch.setenv("LOGSPAN_REDACTION__TIMEOUT", "1e-9")
+    assert main(["redact", "check", "--json", written("password=hunter2\n")]) == 1
+    failed = report(capsys)["files"]["app.log"]["failed"]
+    assert [place["lines"] for place in failed.values()] == [[1]]
+
+
+def test_a_failed_rule_is_shown_by_test(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the place, and 1: what leaves is no longer the text."""
+    monkeypatch.setenv("LOGSPAN_REDACTION__ACTIONS", "email=tokenize")
+    monkeypatch.setenv("LOGSPAN_REDACTION__TOKENIZER", f"{__name__}:vault")
+    assert main(["redact", "test", '{"to": "kim@example.com"}']) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        '{"to": "[REDACTED:email-failed]"}',
+        "  email: to, characters 0 to 15: failed",
+    ]
+
+
+def test_a_key_that_is_a_secret_is_in_no_path(capsys: pytest.CaptureFixture[str]) -> None:
+    """Paths are made of keys as they leave."""
+    secret = "ghp_" + "k7Qm" * 9
+    main(["redact", "test", json.dumps({"seen": {secret: {"password": "hunter2", "n": 1}}})])
+    out = capsys.readouterr().out
+    assert "k7Qmk7Qm" not in out
+    assert "password: seen." in out
 
 
 def test_a_file_that_cannot_be_read_is_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -278,7 +278,7 @@ def test_a_summary_names_no_secret() -> None:
     record = Record(None, SeverityNumber.INFO, "INFO", "x", {key: "1"})
     Redactor.from_settings(RedactionSettings(summary="debug"))(record)
     assert key not in str(record.attributes)
-    assert record.attributes["redaction.redacted.keys"]
+    assert record.attributes["redaction.masked.keys"]
 
 
 def test_a_tokenizer_that_raises_costs_the_value_and_not_the_record() -> None:

@@ -122,7 +122,9 @@ def test_the_collectors_options() -> None:
         "redaction.redacted.keys": "other",
         "redaction.masked.count": 1,
         "redaction.masked.keys": "note",
+        "redaction.ignored.count": 1,
         "redaction.body.masked.count": 1,
+        "redaction.body.masked.keys": "body",
     }
 
 

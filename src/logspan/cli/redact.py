@@ -39,34 +39,57 @@ def add_parser(groups: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 @dataclass
-class Found:
-    """What was found in one file or in all: how often by rule, in which lines; nothing of the lines themselves."""
+class Tally:
+    """How often by rule, and in which lines; nothing of the lines themselves."""
 
-    lines: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     places: dict[str, list[int]] = field(default_factory=dict)
-    failed: list[int] = field(default_factory=list)
-    """Lines on which a rule failed; the pipeline would not have let them out."""
+
+    def add(self, rule: str, number: int) -> None:
+        """Once more, in this line."""
+        self.counts[rule] += 1
+        places = self.places.setdefault(rule, [])
+        if not places or places[-1] != number:
+            places.append(number)
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {rule: {"count": count, "lines": self.places[rule]} for rule, count in sorted(self.counts.items())}
+
+    def described(self, what: str = "") -> list[tuple[str, int, str]]:
+        """For people: the rule and `what` happened, how often, where."""
+        return [(escape(rule) + what, count, _numbers(self.places[rule])) for rule, count in self.counts.most_common()]
+
+
+@dataclass
+class Found:
+    """What a file holds: the rules that found something, and those that failed: the whole value would be replaced."""
+
+    lines: int = 0
+    found: Tally = field(default_factory=Tally)
+    failed: Tally = field(default_factory=Tally)
 
     def add(self, number: int, findings: Iterable[Finding]) -> None:
         """Count the findings of a line."""
         for finding in findings:
-            self.counts[finding.rule] += 1
-            places = self.places.setdefault(finding.rule, [])
-            if not places or places[-1] != number:
-                places.append(number)
+            (self.failed if finding.failed else self.found).add(finding.rule, number)
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
-        rules = {rule: {"count": count, "lines": self.places[rule]} for rule, count in sorted(self.counts.items())}
-        return {"lines": self.lines, "findings": self.counts.total(), "rules": rules, "failed_lines": self.failed}
+        total = self.found.counts.total()
+        return {
+            "lines": self.lines,
+            "findings": total,
+            "rules": self.found.as_json(),
+            "failed": self.failed.as_json(),
+        }
 
 
 def run_check(options: argparse.Namespace) -> int:
-    """Print what is found by file and rule; 1 when something is found, so that a build can fail on it."""
+    """Print what is found by file and rule; 1 when something is found or a rule fails, so that a build can fail."""
     redactor = _redactor()
     found = {name: _check(name, redactor) for name in options.files}
-    seen = {rule for each in found.values() for rule in each.counts}
+    seen = {rule for each in found.values() for rule in each.found.counts}
     unused = sorted(set(redactor.rules) - seen)
     if options.json:
         report: dict[str, Any] = {"files": {name: each.as_json() for name, each in found.items()}}
@@ -76,20 +99,21 @@ def run_check(options: argparse.Namespace) -> int:
             print("\n".join(_described(name, each)))
         if options.unused:
             print(f"{len(unused)} of {len(redactor.rules)} rules found nothing: {', '.join(unused)}")
-    return int(any(each.counts or each.failed for each in found.values()))
+    return int(any(each.found.counts or each.failed.counts for each in found.values()))
 
 
 def run_test(options: argparse.Namespace) -> int:
-    """Print a text as it would leave the process, and each finding."""
+    """Print a text as it would leave the process, and each finding; 1 when a rule fails."""
     redactor = _redactor()
     value = _parsed(sys.stdin.read() if options.text == "-" else options.text)
     if isinstance(value, str):
         print("\n".join(map(escape_keeping_backslashes, redactor.text(value).rstrip("\n").split("\n"))))
     else:
         print(escape_keeping_backslashes(json.dumps(redactor.attributes(value), ensure_ascii=False, default=str)))
-    for rule, path, start, end, action in redactor.explain(value):
+    findings = redactor.explain(value)
+    for rule, path, start, end, action in findings:
         print(f"  {escape(rule)}: {f'{escape(path)}, ' if path else ''}characters {start} to {end}: {escape(action)}")
-    return 0
+    return int(any(finding.failed for finding in findings))
 
 
 def _redactor() -> Redactor:
@@ -116,7 +140,7 @@ def _check_lines(lines: TextIO, redactor: Redactor) -> Found:
         try:
             found.add(number, redactor.explain(_parsed(line.rstrip("\r\n"))))
         except Exception:  # fails closed: it is not said to be clean
-            found.failed.append(number)
+            found.failed.add("redact", number)
     return found
 
 
@@ -132,13 +156,12 @@ def _parsed(text: str) -> str | Mapping[str, Any]:
 
 
 def _described(name: str, found: Found) -> Iterator[str]:
-    total = found.counts.total()
-    yield f"{escape(name)}: {found.lines} lines, {total} findings"
-    width = max(map(len, found.counts), default=0)
-    for rule, count in found.counts.most_common():
-        yield f"  {escape(rule):<{width}}  {count:>6}  {_numbers(found.places[rule])}"
-    if found.failed:
-        yield f"  a rule failed, so that the pipeline would not let it out: {_numbers(found.failed)}"
+    total, failed = found.found.counts.total(), found.failed.counts.total()
+    yield f"{escape(name)}: {found.lines} lines, {total} findings" + (f", {failed} failed" if failed else "")
+    rows = [*found.found.described(), *found.failed.described(" failed")]
+    width = max((len(row[0]) for row in rows), default=0)
+    for what, count, places in rows:
+        yield f"  {what:<{width}}  {count:>6}  {places}"
 
 
 def _numbers(places: Sequence[int]) -> str:

@@ -110,22 +110,27 @@ class RedactionSettings(Section):
     )
     allow_all_keys: bool = Field(
         default=True,
-        description="Whether attributes stay that `allowed_keys` does not name; if not, they are left out.",
+        description="Whether attributes stay that `allowed_keys` and `ignored_keys` do not name; if not, they are left "
+        "out, and so are keys of a body, at any depth.",
     )
     allowed_keys: list[str] = Field(
         default_factory=list,
-        description="Attribute names, in full, whose values stay whatever the name sounds like (they are still "
-        "searched); case does not matter. With `allow_all_keys` off, these are the only ones that stay.",
+        description="Attribute names, in full and as they are written, whose values stay whatever the name sounds "
+        "like: they are searched as if they had none. What is blocked goes all the same. With `allow_all_keys` off, "
+        "these are the only ones that stay.",
     )
     ignored_keys: list[str] = Field(
-        default_factory=list, description="Attribute names, in full, whose values are not looked at at all."
+        default_factory=list,
+        description="Attribute names, in full and as they are written, whose values are not looked at at all.",
     )
     blocked_values: list[Expression] = Field(
-        default_factory=list, description="Regular expressions (RE2) for what goes, anywhere in a text."
+        default_factory=list,
+        description="Regular expressions (RE2) for what goes, anywhere in a text: the whole match, groups or not.",
     )
     allowed_values: list[Expression] = Field(
         default_factory=list,
-        description="Regular expressions (RE2) for what stays: what lies within a match is not taken out.",
+        description="Regular expressions (RE2) for what stays: what lies within a match is not taken out, and a value "
+        "that is one as a whole stays under any key.",
     )
     hash_function: Annotated[Literal["hmac-sha256", "hmac-sha512", "sha3", "sha1", "md5"], Choice] | None = Field(
         default=None,

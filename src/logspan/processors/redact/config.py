@@ -56,7 +56,13 @@ def config_of(settings: RedactionSettings) -> RedactorConfig:
     action: Action = "remove" if settings.hash_function is None else "hash"
     blocked = [Rule("blocked-key", "key", action=action)]
     blocked += [
-        Rule(f"blocked-value-{place}" if place else "blocked-value", "pattern", action=action, pattern=pattern)
+        Rule(
+            f"blocked-value-{place}" if place else "blocked-value",
+            "pattern",
+            action=action,
+            pattern=pattern,
+            whole=True,
+        )
         for place, pattern in enumerate(settings.blocked_values)
     ]
     return RedactorConfig(

@@ -188,7 +188,7 @@ class _Matched(_Finder):
     def find(self, text: str, *, is_about: bool) -> Iterator[Match]:
         pattern = self._pattern
         if pattern is None:  # compiled when it is first asked for: most rules never are
-            pattern = self._pattern = Pattern(self.rule.pattern)
+            pattern = self._pattern = Pattern(self.rule.pattern, whole=self.rule.whole)
         for start, end in pattern.spans(text):
             if self.near is not None and not is_about and not self._is_near(self.near, text, start, end):
                 continue

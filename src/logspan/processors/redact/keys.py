@@ -33,7 +33,6 @@ class KeyRules:
         self,
         rules: Iterable[Rule],
         blocked_keys: Iterable[str] = (),
-        allowed_keys: Iterable[str] = (),
         patterns: Iterable[str] = (),
     ) -> None:
         self._rules: dict[tuple[str, ...], str] = {}
@@ -45,7 +44,6 @@ class KeyRules:
             self._rules[key_words(key)] = "blocked-key"
         self._rules.pop((), None)
         self._longest = max(map(len, self._rules), default=0)
-        self._allowed = frozenset(key.lower() for key in allowed_keys)
         self._patterns = tuple(Pattern(pattern) for pattern in patterns)
         self._known: dict[str, tuple[str, int] | None] = {}
 
@@ -65,8 +63,6 @@ class KeyRules:
             return found
 
     def _judge(self, key: str) -> tuple[str, int] | None:
-        if key.lower() in self._allowed:
-            return None
         if any(pattern.search(key) for pattern in self._patterns) or key.casefold() in self._blocked:
             return "blocked-key", 0
         words = () if "=" in key or "://" in key else key_words(key)

@@ -11,11 +11,12 @@ from opentelemetry.util.types import AnyValue
 from logspan.expressions import Pattern, is_linear
 from logspan.ledger import TallyMap
 from logspan.processors.redact.actions import Actions, Tokenize
+from logspan.processors.redact.allowlist import AllowList
 from logspan.processors.redact.config import RedactorConfig, config_of
 from logspan.processors.redact.engine import Engine, Match
 from logspan.processors.redact.finding import Finding
 from logspan.processors.redact.keys import KeyRules
-from logspan.processors.redact.summary import summarise
+from logspan.processors.redact.summary import Change, summarise
 from logspan.processors.redact.walk import VALUES, Key, Walk
 from logspan.record import Record
 from logspan.values import clean_attributes, clean_value
@@ -44,15 +45,15 @@ class Redactor:
         self._keys = KeyRules(
             (rule for rule in config.rules.values() if rule.kind == "key"),
             config.blocked_keys,
-            config.allowed_keys,
             config.blocked_key_patterns,
         )
         self._engine = Engine(config.rules, self._keys, config.blocked, config.blocked_keys, config.timeout)
         self._match = self._engine.match
         self._actions = Actions(config.hash_key, config.hash_function or "hmac-sha256", tokenize or config.tokenize)
-        self._allowed_values = tuple(Pattern(pattern) for pattern in config.allowed_values)
+        self._allowed_values = tuple(Pattern(pattern, whole=True) for pattern in config.allowed_values)
         self._ignored = frozenset(config.ignored_keys)
-        self._allowed = None if config.allow_all_keys else frozenset((*config.allowed_keys, *config.ignored_keys))
+        self._spared = frozenset(config.allowed_keys)
+        self._only = None if config.allow_all_keys else AllowList(config.allowed_keys, config.ignored_keys)
         self._known: dict[str, Key] = {}
         self._unremarkable: set[str] = set()
         self._scopes: dict[InstrumentationScope, InstrumentationScope] = {}
@@ -114,12 +115,15 @@ class Redactor:
         if self._is_clean((), clean):
             return clean
         walk = self._walk(_tenant(clean))
-        redacted = walk.mapping(self._kept(clean))
+        redacted = walk.mapping(clean if self._only is None else self._only.attributes(clean))
         self._count(walk.findings)
         return redacted
 
     def explain(self, value: object) -> list[Finding]:
-        """What would be redacted in a text, a mapping of attributes or any value; nothing is changed or counted."""
+        """What would be redacted in a text, a mapping of attributes or any value; nothing is changed or counted.
+
+        A rule that fails is in it too, with the action `failed`.
+        """
         walk = self._walk(explains=True)
         walk.value(clean_value(value))
         return walk.findings
@@ -131,37 +135,28 @@ class Redactor:
             record.instrumentation_scope = self._scope(scope)
         if self._is_clean((record.body, record.event_name), record.attributes):
             return
-        attributes = record.attributes
-        body, named = self._walk(_tenant(attributes)), self._walk(_tenant(attributes))
-        record.body = self._body(body, record.body)
-        kept = self._kept(attributes)
-        record.attributes = named.mapping(kept)
+        body, attributes = record.body, record.attributes
+        kept_body = body if self._only is None else self._only.body(body)
+        kept = attributes if self._only is None else self._only.attributes(attributes)
+        walk = self._walk(_tenant(attributes))
+        record.body = walk.value(kept_body)
+        record.attributes = dict(redacted := walk.mapping(kept))
         if record.event_name:
-            record.event_name = named.text(record.event_name)
-        self._count(body.findings)
-        self._count(named.findings)
+            record.event_name = walk.text(record.event_name)
+        self._count(walk.findings)
         if self._config.summary != "silent":
             record.attributes |= summarise(
                 self._config.summary,
-                attributes,
-                record.attributes,
-                body.findings,
-                named.findings,
+                Change(attributes, kept, redacted),
+                Change(body, kept_body, record.body),
+                len(walk.findings),
+                self._ignored,
                 lambda key: self._look(key).name,
             )
 
-    def _body(self, walk: Walk, body: AnyValue) -> AnyValue:
-        return walk.mapping(self._kept(body)) if isinstance(body, dict) else walk.value(body)
-
-    def _kept(self, attributes: Mapping[str, AnyValue]) -> Mapping[str, AnyValue]:
-        """Without the keys that an allow list leaves out."""
-        if self._allowed is None:
-            return attributes
-        return {key: value for key, value in attributes.items() if key in self._allowed}
-
     def _is_clean(self, texts: Iterable[AnyValue], attributes: Mapping[str, AnyValue]) -> bool:
         """Whether one look at everything tells that nothing is to be done."""
-        if self._allowed is not None:
+        if self._only is not None:
             return False
         if not self._unremarkable.issuperset(attributes) and not all(map(self._is_unremarkable, attributes)):
             return False
@@ -201,6 +196,7 @@ class Redactor:
             self._find,
             lambda rule, secret: self._actions.replacement(rule, secret, tenant),
             (lambda _: None) if explains else self._failures.add,
+            self._is_allowed if self._allowed_values else None,
             explains=explains,
             max_length=self._config.max_length,
         )
@@ -215,6 +211,9 @@ class Redactor:
             match for match in found if not any(start <= match.start and match.end <= end for start, end in allowed)
         ]
 
+    def _is_allowed(self, value: str) -> bool:
+        return any(span == (0, len(value)) for pattern in self._allowed_values for span in pattern.spans(value))
+
     def _look(self, key: str) -> Key:
         known = self._known.get(key)
         if known is None:
@@ -228,12 +227,13 @@ class Redactor:
         if key in self._ignored:
             return Key(key, ignored=True)
         found = self._keys.judge(key)
+        if key in self._spared and (found is None or found[0] != "blocked-key"):
+            return Key(self._key_text(key), allowed=True)
         rule = None if found is None else self._engine.rule(found[0])
         return Key(self._key_text(key), rule, found is not None and found[1], self._engine.about(key))
 
     def _key_text(self, key: str) -> str:
-        walk = Walk(self._look, self._find, self._actions.replacement, self._failures.add)
-        return walk.text(key)
+        return self._walk().text(key)
 
     def _scope(self, scope: InstrumentationScope) -> InstrumentationScope:
         """Once for each scope."""
@@ -247,7 +247,8 @@ class Redactor:
 
     def _count(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
-            self._hits.add(finding.rule)
+            if not finding.failed:
+                self._hits.add(finding.rule)
 
 
 def _tenant(attributes: Mapping[str, AnyValue]) -> str:

@@ -40,6 +40,8 @@ class Rule:
     parser: str = ""
     validator: str = ""
     near: tuple[str, ...] = ()
+    whole: bool = False
+    """Whether the whole match goes, whatever groups the expression has."""
     keep: Keep = ""
     """With `partial`: what of the match stays in sight."""
 

@@ -11,7 +11,7 @@ from opentelemetry.util.types import AnyValue
 from logspan.processors.redact import looks
 from logspan.processors.redact.acceptance import accepts
 from logspan.processors.redact.engine import Match, RuleFailedError
-from logspan.processors.redact.finding import Finding
+from logspan.processors.redact.finding import FAILED, Finding
 from logspan.processors.redact.rule import Rule, marker
 from logspan.processors.redact.rules.keys import PLURALS
 from logspan.processors.redact.sequences import has_key_lines, is_command, shares
@@ -52,6 +52,8 @@ class Key(NamedTuple):
     weak: int = 0
     about: tuple[int, ...] = ()
     ignored: bool = False
+    allowed: bool = False
+    """Whether the value is looked at as if it stood under no name."""
 
 
 class Walk:
@@ -63,6 +65,7 @@ class Walk:
         find: Callable[[str, tuple[int, ...]], list[Match]],
         replace: Callable[[Rule, str], str],
         fail: Callable[[str], object],
+        allows: Callable[[str], bool] | None = None,
         *,
         explains: bool = False,
         max_length: int = MAX_TEXT,
@@ -72,6 +75,7 @@ class Walk:
         self._find = find
         self._replace = replace
         self._fail = fail
+        self._allows = allows
         self._explains = explains
         self.findings: list[Finding] = []
 
@@ -84,14 +88,12 @@ class Walk:
         holes = self._holes(mapping) if len(mapping) > 1 else {}
         for key, value in mapping.items():
             known = self._look(key)
-            if known.rule is None and context and _NAME.fullmatch(key):
+            if known.rule is None and context and not known.allowed and _NAME.fullmatch(key):
                 known = self._look_below(context, key, known)
-            inner = f"{path}.{key}" if path else key
-            if not self._explains:
-                inner = ""
+            name = known.name if known.name not in redacted else f"{known.name}#{len(redacted)}"
+            inner = (f"{path}.{name}" if path else name) if self._explains else ""
             if known.name != key and self._explains:
                 self.findings += [Finding("key", inner, 0, len(key), "remove")]
-            name = known.name if known.name not in redacted else f"{known.name}#{len(redacted)}"
             if sibling is not None and key.lower() in VALUES:
                 redacted[name] = self._under(sibling, value, inner, sibling.name, depth)
             elif key in holes:
@@ -109,7 +111,7 @@ class Walk:
         if key.ignored:
             return value
         if key.rule is None or value is None or value is True or value is False or value == "":
-            return self.value(value, path, context, depth, key.about)
+            return self.value(value, path, "" if key.allowed else context, depth, key.about)
         return self._by_key(key, value, path, context, depth)
 
     def _by_key(self, key: Key, value: AnyValue, path: str, context: str, depth: int) -> AnyValue:
@@ -125,17 +127,19 @@ class Walk:
             self._note(rule, path, 0, len(str(value)))
             return marker(rule.id)
         text = _text(value)
+        if self._allows is not None and self._allows(text):
+            return value
         if rule.id == "cookie" and "=" in text:
             return self.text(text, path, "cookie", key.about)
         is_count = not isinstance(value, str | bytes) and context.lower().endswith(PLURALS)
         if is_count or not (rule.id == "blocked-key" or accepts(text, (rule.id, key.weak), strict=False)):
             return self.value(value, path, context, depth, key.about)
-        self._note(rule, path, 0, len(text))
         try:
-            return self._replaced(rule, text)
+            replaced = self._replaced(rule, text)
         except RuleFailedError:
-            self._fail(rule.id)
-            return marker(f"{rule.id}-failed")
+            return self._failed(rule.id, path, text)
+        self._note(rule, path, 0, len(text))
+        return replaced
 
     def _each(self, key: Key, items: Sequence[AnyValue], path: str, context: str, depth: int) -> AnyValue:
         """Under a key that may mean something else: of a list, what looks like a secret."""
@@ -174,8 +178,13 @@ class Walk:
             found = self._find(ahead + text, about)
             return self._cut_out(text, found, len(ahead), path) if found else text
         except RuleFailedError as failure:
-            self._fail(failure.rule)
-            return marker(f"{failure.rule}-failed")
+            return self._failed(failure.rule, path, text)
+
+    def _failed(self, rule: str, path: str, text: str) -> str:
+        """What stands in the place of a value on which a rule has failed."""
+        self._fail(rule)
+        self.findings.append(Finding(rule, path, 0, len(text), FAILED))
+        return marker(f"{rule}-failed")
 
     def _cut_out(self, text: str, found: Sequence[Match], ahead: int, path: str) -> str:
         parts: list[str] = []
@@ -241,8 +250,7 @@ class Walk:
                 inner = f"{path}[{number}]" if self._explains else ""
                 redacted[number] = self._cut_out(items[number], matches, 0, inner)
         except RuleFailedError as failure:
-            self._fail(failure.rule)
-            return [marker(f"{failure.rule}-failed")] * len(items)
+            return [self._failed(failure.rule, path, joint.join(items))] * len(items)
         return redacted
 
     def _pair(self, pair: list[AnyValue], path: str, context: str, depth: int) -> AnyValue:
