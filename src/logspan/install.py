@@ -29,6 +29,8 @@ Undo = Callable[[], object]
 Result = TypeVar("Result")
 _STEP = 0.05
 """Seconds."""
+_MOMENT = 0.1
+"""Seconds that a record has, after the end, to reach the exporters that keep up."""
 
 
 class Companion(Protocol):
@@ -168,6 +170,7 @@ class Handle:
         self._lock = threading.RLock()
         self._done = False
         self._told = False
+        self._is_over, self._keeps_up = False, True
         self._draining_in: int | None = None
         self.patience = Patience(settings.shutdown_timeout)
         """What the end of this process may still wait: its lifespan's end, what is logged after, the last drain."""
@@ -247,7 +250,9 @@ class Handle:
 
     def started(self) -> None:
         """The lifespan begins: this process is here to stay, and its end will be told."""
-        self.may_end_without_lifespan = self._signalled = False
+        self.may_end_without_lifespan = False
+        self._signalled = self._signalled and not self._is_over  # one that came during the start is about this end
+        self._is_over, self._keeps_up = False, True
         self.patience.renew()
         self.pipeline.deliver_at_once(None)
         self.reassert()
@@ -257,19 +262,39 @@ class Handle:
 
         A server that ends by its own signal runs nothing of ours after its last line.
         """
+        self._is_over = True
         self.pipeline.deliver_at_once(self._deliver_now)
-        self._drain_if_last()
+        self._settle_if_last()
 
     def _deliver_now(self) -> None:
-        with self.patience.waiting():
-            _guarded(lambda: self.flush(self.patience.left()))
-        self._drain_if_last()
+        if self.patience.left() > 0:
+            with self.patience.waiting():
+                _guarded(lambda: self.flush(self.patience.left()))
+        elif self._keeps_up:
+            self._deliver_in_a_moment()
+        self._settle_if_last()
 
-    def _drain_if_last(self) -> None:
+    def _deliver_in_a_moment(self) -> None:
+        """An exporter that is away has taken all the time: the others get the last lines all the same.
+
+        Where that takes too long, because nothing has ended the late one, it is not tried again.
+        """
+        started = monotonic()
+        _guarded(lambda: self.pipeline.flush(_MOMENT))
+        self._keeps_up = monotonic() - started < _MOMENT
+        self._begin_companions()
+
+    def _settle_if_last(self) -> None:
         """With no time left, settle now what may never be settled otherwise: this process may just stop."""
         is_worker = self._signalled or os.getpid() != self._installed_in
         if is_worker and self.patience.left() <= 0 and self._draining_in is None:
-            self.drain()
+            report = _guarded(self.pipeline.end_late)
+            self._begin_companions()
+            self._tell(report)
+
+    def _begin_companions(self) -> None:
+        for companion in self.shared.companions:
+            _guarded(lambda companion=companion: companion.flush(0.0))  # type: ignore[misc]
 
     def passing(self) -> None:
         """A signal came, and a server's handler is about to see to it: be ready, and wait for nothing here."""
@@ -296,6 +321,9 @@ class Handle:
             report = self.pipeline.shutdown(0.0)  # that of the shutdown which was brought to its end
         finally:
             self._draining_in = None
+        self._tell(report)
+
+    def _tell(self, report: DrainReport | None) -> None:
         if report is not None and not report.complete and not self._told:
             self._told = True
             Notices().say("exit", f"not all records were delivered before the process ended: {_summary(report)}")

@@ -198,7 +198,8 @@ class Pipeline:
     def shutdown(self, timeout: float | None = None) -> DrainReport:
         """Refuse new records, deliver what is there, `timeout` seconds at most (default: `shutdown_timeout`).
 
-        What is left then is counted as `shutdown_timeout`. A second call returns the first one's report.
+        A quarter of a second is there in any case. What is left then is counted as `shutdown_timeout`. A second call
+        returns the first one's report.
         """
         if inside_pipeline():
             return DrainReport(complete=False, ledger=self.ledger.snapshot())
@@ -213,6 +214,16 @@ class Pipeline:
             return self._report
         finally:
             self._shutdown_lock.release()
+
+    def end_late(self) -> DrainReport:
+        """When the end may be at any moment: settle what exporters hold that do not keep up, and go on with the others.
+
+        Their records go to the spool, or are counted as `shutdown_timeout`, as is what comes for them later.
+        """
+        if self._report is not None:
+            return self._report
+        self._delivery.end_late()
+        return self._drain_report()
 
     def deliver_at_once(self, wait: Callable[[], object] | None) -> None:
         """Have each record's caller call `wait`, which must not raise, once the record is queued; None: as usual."""

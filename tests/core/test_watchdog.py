@@ -9,6 +9,7 @@ import pytest
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
+from logspan.outcome import Outcome
 from logspan.record import Record
 from logspan.testing import InMemoryExporter
 from tests.core.conftest import Build
@@ -70,6 +71,53 @@ def test_an_outlet_that_hangs_is_replaced(build: Build, gate: Gate) -> None:
     assert set(bodies(exporter.taken)) <= {"later"}
     assert "1 workers replaced since the start" in pipeline.health().causes
     gate.open.set()
+    assert pipeline.shutdown(5).ledger.balanced
+
+
+def test_an_outlet_that_hangs_is_replaced_while_the_worker_waits_for_it(build: Build, gate: Gate) -> None:
+    """With `block_on_overflow` the delivery worker, whose round the watchdog is, stands still with the exporter."""
+    exporter = HangsOnce(gate)
+    queue = {"queue_size": 20, "max_export_batch_size": 10, "schedule_delay": 0.01, "block_on_overflow": True}
+    pipeline = build(settings={"stall_timeout": 0.1, "sending_queue": queue}, hanging=exporter)
+    for number in range(200):
+        log(pipeline, number)
+    assert pipeline.flush(20) is False  # ten were lost meanwhile
+    snapshot = pipeline.ledger.snapshot()
+    assert snapshot.worker_restarts == 1
+    assert snapshot.exporters["hanging"].dropped == {"exporter_stuck": 10}
+    assert bodies(exporter.taken) == list(range(10, 200))
+    assert snapshot.balanced
+
+
+class HangsAlways(InMemoryExporter):
+    """Hangs with each batch until the test is over."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__()
+        self.gate = gate
+        self.threads: set[threading.Thread] = set()
+
+    def deliver(self, batch: Sequence[ReadableLogRecord], timeout: float | None = None) -> Outcome:
+        self.threads.add(threading.current_thread())
+        self.gate.pass_through()
+        return super().deliver(batch, timeout)
+
+
+def test_threads_that_hang_are_left_behind_within_a_bound(build: Build, gate: Gate) -> None:
+    """An exporter that never comes back does not cost one more thread each `stall_timeout`, for ever; health tells."""
+    exporter = HangsAlways(gate)
+    pipeline = build(settings={"stall_timeout": 0.02, "sending_queue": {"schedule_delay": 0.01}}, hanging=exporter)
+    while pipeline.ledger.snapshot().worker_restarts < 8:
+        log(pipeline)
+    for _ in range(10):
+        log(pipeline)
+        pipeline.flush(0.05)
+    assert pipeline.ledger.snapshot().worker_restarts == 8
+    assert "hanging: exporter_stuck" in pipeline.health().causes
+    gate.open.set()
+    for thread in exporter.threads:
+        thread.join(0.1)
+    assert pipeline.flush(20) is True
     assert pipeline.shutdown(5).ledger.balanced
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logspan.delivery.retry import BreakerPolicy
+from logspan.delivery.retry import BreakerPolicy, RetryPolicy
 from logspan.outcome import Rejected, Retryable
 from logspan.testing import FakeClock, InMemoryExporter
 from tests.core.support import bodies
@@ -37,6 +37,39 @@ def test_a_batch_after_one_that_was_given_up_does_not_storm() -> None:
         clock.advance(12)
     assert kit.outlet.trouble == "down (circuit open)"
     kit.close(0)
+
+
+def test_what_the_peer_asks_for_outlives_the_batch() -> None:
+    """Retry-After is about the peer: the batch after one that was given up does not go before it either (fault 7)."""
+    clock = FakeClock()
+    memory = InMemoryExporter([Retryable("429", retry_after=60)])
+    kit = Kit(memory, clock, retry=RetryPolicy(max_elapsed_time=30), max_export_batch_size=1)
+    kit.put(2)
+    assert memory.wait_for_attempts(1, 20)
+    clock.wait_for_waiters(1)
+    assert kit.ledger.snapshot().dropped == {"retry_exhausted": 1}
+    clock.advance(59)
+    kit.outlet.hurry()
+    assert not memory.wait_for_attempts(2, timeout=0.05)
+    clock.advance(2)
+    assert memory.wait_for(1, 20)
+    kit.close()
+    assert kit.ledger.snapshot().balanced
+
+
+def test_no_shutdown_comes_before_the_time_that_the_peer_has_named() -> None:
+    """What would have to wait for longer than there is time is not tried: counted, for the second batch too."""
+    memory = InMemoryExporter([Retryable("429", retry_after=60)])
+    kit = Kit(memory, max_export_batch_size=1)
+    memory.hold()
+    kit.put(3)
+    assert memory.wait_for_attempts(1, 20)
+    kit.outlet.finish(kit.clock.monotonic() + 0.3)
+    memory.release()
+    kit.close(0.3)
+    assert memory.attempts == 1
+    assert kit.ledger.snapshot().dropped == {"shutdown_timeout": 3}
+    assert kit.ledger.snapshot().balanced
 
 
 def test_a_peer_that_answers_is_not_down() -> None:

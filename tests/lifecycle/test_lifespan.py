@@ -17,6 +17,8 @@ from logspan.install import Handle
 from logspan.outcome import Delivered, DeliveringExporter
 from logspan.settings import MetricsSettings, SendingQueueSettings, TracingSettings
 from logspan.signals import HURRY, Patience
+from logspan.testing import InMemoryExporter
+from tests.core.support import bodies
 from tests.fastapi.support import TestClient
 
 logger = logging.getLogger("tests.lifespan")
@@ -101,6 +103,29 @@ def test_all_waits_share_one_time(app: FastAPI, gate: Gate, handle: Handle) -> N
     assert handle.flush(10)
     assert gate.bodies == ["during", *(f"after {number}" for number in range(5))]
     assert handle.shutdown().complete
+
+
+def test_an_exporter_that_keeps_up_loses_nothing_to_one_that_hangs(app: FastAPI, gate: Gate) -> None:
+    """The one that hangs has taken all the time: the other has each record all the same, and the end has a moment."""
+    memory = InMemoryExporter()
+    settings = Settings(
+        shutdown_timeout=0.3,
+        sending_queue=SendingQueueSettings(schedule_delay=60.0),
+        tracing=TracingSettings(instrumentation="off"),
+        metrics=MetricsSettings(enabled=False),
+    )
+    handle = instrument_app(app, settings, exporters={"gate": gate, "memory": memory})
+    gate.open.clear()
+    with TestClient(app):
+        logger.warning("during")
+    assert handle.patience.left() == 0
+    logger.warning("after")
+    assert bodies(memory.records()) == ["during", "after"]
+    logger.warning("nobody waits for it")
+    handle.drain()
+    assert bodies(memory.records()) == ["during", "after", "nobody waits for it"]
+    gate.open.set()
+    handle.uninstrument()
 
 
 class Lifespan:

@@ -90,7 +90,7 @@ class Server:
 
 
 @contextmanager
-def running(way: Way, folder: Path, sink: OtlpSink, **more: str) -> Iterator[Server]:
+def running(way: Way, folder: Path, sink: OtlpSink, *, exporters: str = "otlp", **more: str) -> Iterator[Server]:
     """Start a server; it must not outlive the block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -98,7 +98,7 @@ def running(way: Way, folder: Path, sink: OtlpSink, **more: str) -> Iterator[Ser
     variables = environment(
         PYTHONPATH=os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         LEDGERS=str(folder),
-        LOGSPAN_EXPORTERS="otlp",
+        LOGSPAN_EXPORTERS=exporters,
         OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint,
         **({"INSIDE_LIFESPAN": "1"} if way.inside_lifespan else {}),
         **more,
@@ -173,6 +173,25 @@ def test_in_time_with_a_sink_that_hangs(name: str, tmp_path: Path) -> None:
         for counts in of_workers(tmp_path, pids).values():
             assert counts.delivered == 0, output
             assert 50 < counts.lost["shutdown_timeout"] <= counts.emitted
+        assert output.count("before the process ended") >= len(pids), output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["uvicorn", "workers", "workers-off", "gunicorn-uvicorn"])
+def test_an_exporter_that_keeps_up_has_the_last_line(name: str, tmp_path: Path) -> None:
+    """Another one, whose peer hangs, has taken all the time there was: on the console every line is seen."""
+    way = WAYS[name]
+    hangs = Reply(delay=60.0)
+    with (
+        OtlpSink(decide=lambda request: hangs) as sink,
+        running(way, tmp_path, sink, exporters="otlp,console", LOGSPAN_SHUTDOWN_TIMEOUT="1") as server,
+    ):
+        pids = server.ask(way.workers)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.ended(1.0 + SLACK) == way.status, server.output.read_text()
+        output = server.output.read_text()
+        for pid in pids:
+            assert f'"body":"{way.last.format(pid=pid)}"' in output, output
         assert output.count("before the process ended") >= len(pids), output
 
 

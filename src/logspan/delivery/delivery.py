@@ -17,6 +17,8 @@ from logspan.notices import Notices
 
 _GRACE = 0.1
 """Seconds after the deadline for threads that are not stuck to end, and to shut their exporters down."""
+_LEAST = 0.25
+"""Seconds that a shutdown has in any case: exporters that keep up lose nothing to one that took all the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Delivery:
 
     def close(self, deadline: float) -> None:
         """Deliver what is there until `deadline`; count as `shutdown_timeout` what is left then."""
+        deadline = max(deadline, self.clock.monotonic() + _LEAST)
         for outlet in self.outlets:
             outlet.end_at(deadline)
         self.worker.sweep(deadline - self.clock.monotonic())
@@ -48,16 +51,27 @@ class Delivery:
         self.worker.sweep(deadline - self.clock.monotonic())  # what a late caller has put in between
         self.worker.stop(deadline - self.clock.monotonic())
         self.admission.write_off("shutdown_timeout")
-        for outlet in self.outlets:
+        self._end(self.outlets, deadline)
+
+    def end_late(self) -> None:
+        """End the outlets that do not keep up, the others go on. What comes for the late is counted from now on."""
+        deadline = self.clock.monotonic() + _GRACE
+        late = [outlet for outlet in self.outlets if not outlet.wait(deadline)]
+        for outlet in late:
+            outlet.end_at(deadline)
+        self._end(late, deadline)
+
+    def _end(self, outlets: Sequence[Outlet], deadline: float) -> None:
+        for outlet in outlets:
             outlet.finish(deadline)
-        for outlet in self.outlets:
+        for outlet in outlets:
             outlet.wait(deadline)
-        for outlet in self.outlets:
+        for outlet in outlets:
             outlet.give_up()
-        for outlet in self.outlets:
+        for outlet in outlets:
             outlet.close(deadline)
         last = max(deadline, self.clock.monotonic() + _GRACE)
-        for outlet in self.outlets:
+        for outlet in outlets:
             outlet.join(last)
         self._tell_losses()
 

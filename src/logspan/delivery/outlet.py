@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from logspan.context import mark_pipeline_thread
 from logspan.delivery.account import Account
 from logspan.delivery.attempt import attempt, takes_payloads
 from logspan.delivery.batch import Batch
-from logspan.delivery.retry import BreakerPolicy, CircuitBreaker, Retry, RetryPolicy, honoured
+from logspan.delivery.retry import BreakerPolicy, CircuitBreaker, Retry, RetryPolicy
 from logspan.delivery.sending_queue import SendingQueue, SendingQueueConfig
 from logspan.delivery.spooled_queue import SpooledQueue
 from logspan.delivery.spooler import EXPIRED
@@ -68,12 +69,13 @@ class Outlet:
         self._deadline: float | None = None
         self._is_closed = False
         self._current: Batch | None = None
+        self._hand = threading.Lock()
         self._thread = WorkerThread(f"logspan-outlet-{self.name}", self._run, self._clock)
         self._thread.start()
 
     def _new_queue(self) -> SendingQueue | SpooledQueue:
         memory = SendingQueue(self._config.queue, self._clock)
-        memory.when_full = self._work.ring
+        memory.when_full = self._make_room
         if self._spool is None:
             return memory
         return SpooledQueue(
@@ -102,6 +104,11 @@ class Outlet:
             self._work.ring()
         if self._is_closed:  # nobody looks after the queue any more
             self._drop_left(self._clock.monotonic())
+
+    def _make_room(self) -> None:
+        """The delivery worker, which waits in `put`, sees to this outlet from here: it comes to no other round."""
+        self._work.ring()
+        self.revive()
 
     def hurry(self) -> int:
         """Send all that is queued now without delay; returns the position to `wait_for`.
@@ -186,15 +193,23 @@ class Outlet:
 
         With a spool the new one goes on with the batch that the old one had: none is given up for a peer that hangs.
         """
-        trouble = "" if self._deadline is not None else self._thread.trouble(self._config.stall_timeout)
-        if trouble:
-            self._let_go(self._current, f"exporter_{trouble}")
-            self.account.ledger.restarts.one()
-            self.account.say("revived", f"the worker {trouble}: a new one goes on")
-            self._thread.start()
+        with self._hand:
+            trouble = "" if self._deadline is not None else self._thread.trouble(self._config.stall_timeout)
+            if trouble:
+                self._replace_thread(trouble)
         if self._queue.revive():
             self.account.ledger.restarts.one()
             self.account.say("spool revived", "the spool's worker died: a new one goes on")
+
+    def _replace_thread(self, trouble: str) -> None:
+        reason = f"exporter_{trouble}"
+        if not self._thread.may_be_left:
+            self.account.failed(reason)
+            return
+        self._let_go(self._current, reason)
+        self.account.ledger.restarts.one()
+        self.account.say("revived", f"the worker {trouble}: a new one goes on")
+        self._thread.start()
 
     def _let_go(self, batch: Batch | None, reason: str) -> None:
         if batch is not None and self._config.retry.enabled and self._queue.keeps(batch):
@@ -227,27 +242,37 @@ class Outlet:
     def _too_late(self) -> bool:
         return self._deadline is not None and self._clock.monotonic() >= self._deadline
 
+    def _is_put_off(self) -> bool:
+        """Whether the end comes before the time that the peer itself has named."""
+        asked = self._breaker.asked
+        return self._deadline is not None and asked > 0 and self._clock.monotonic() + asked >= self._deadline
+
     def _hurried(self) -> bool:
         return self._deadline is not None or self._queue.settled < self._hurry_to
 
     def _turn(self) -> None:
-        if batch := self._left_in_hand():
-            self._send(batch)
-            return
-        if not self._queue:
+        if not (self._left_in_hand() or self._queue):
             self._clock.wait(self._work, _IDLE)
             return
-        if not (self._hurried() or self._queue.full_batch):
+        if not (self._left_in_hand() or self._hurried() or self._queue.full_batch):
             self._clock.wait(self._work, self._config.queue.schedule_delay)
-        self._current = batch = self._queue.take_batch()
-        if len(batch):
+        batch = self._take()
+        if batch:
             self._send(batch)
-        else:
+        elif batch is not None:
             self._clock.wait(self._work, _IDLE)
+
+    def _take(self) -> Batch | None:
+        """What to send next: nothing when it is the disk's turn, and None for a thread that has been replaced."""
+        with self._hand:
+            if not self._thread.is_current():
+                return None
+            self._current = self._left_in_hand() or self._queue.take_batch()
+            return self._current
 
     def _send(self, batch: Batch) -> None:
         """Send a batch, in parts where the peer wants that; a part that is settled stays so, whatever comes after."""
-        self._back_off(self._breaker.delay(), 0)
+        self._back_off(self._breaker.delay(), self._breaker.asked)
         division = Division(len(batch))
         while size := division.size:
             part = batch.first(size)
@@ -261,6 +286,9 @@ class Outlet:
         """What the peer says at last to the first part of a batch; None when somebody else has settled the batch."""
         retry = Retry(self._config.retry, self._clock)
         while self._thread.is_current() and not batch.is_settled():
+            if self._is_put_off():
+                self._give_up(batch, "the peer has asked for more time than there is")
+                break
             self._thread.busy()
             outcome = attempt(self.exporter, part, self._timeout())
             self._thread.idle()
@@ -269,27 +297,33 @@ class Outlet:
             if not isinstance(outcome, Retryable):
                 self._breaker.answered()
                 return outcome
-            self._breaker.failed()
+            self._breaker.failed(outcome.retry_after)
             self.account.failed(f"{outcome.reason} (circuit open)" if self._breaker.open else outcome.reason)
             delay = retry.next_delay(outcome.retry_after, self._deadline, endless=self._queue.keeps(batch))
             if delay is None:
                 self._give_up(batch, outcome.reason)
                 break
-            self._back_off(delay, honoured(outcome.retry_after))
+            self._back_off(delay, self._breaker.asked)
         return None
 
     def _settle(self, batch: Batch, part: Batch, outcome: Delivered | Rejected) -> Batch:
-        """Count the first part of a batch, unless somebody has settled the batch; what to go on with."""
-        if part is batch:
-            if batch.settle():
-                self._count(batch, outcome)
-            return batch
-        rest = batch.after(len(part))
-        if not self._queue.replace(batch, rest):
-            return batch
-        self._current = rest
-        self._count(part, outcome)
-        return rest
+        """Count the first part of a batch, unless somebody has settled the batch; what to go on with.
+
+        Who replaces this thread finds the batch in hand, or the rest of it, and nothing in between.
+        """
+        with self._hand:
+            if not self._is_heard(batch, part, outcome):
+                return batch
+            if part is batch:
+                if batch.settle():
+                    self._count(batch, outcome)
+                return batch
+            rest = batch.after(len(part))
+            if not self._queue.replace(batch, rest):
+                return batch
+            self._current = rest
+            self._count(part, outcome)
+            return rest
 
     def _count(self, batch: Batch, outcome: Delivered | Rejected) -> None:
         self.account.settled(batch, outcome)
@@ -298,7 +332,7 @@ class Outlet:
     def _is_heard(self, batch: Batch, part: Batch, outcome: Outcome) -> bool:
         """Whether an answer counts: a shutdown has not waited for ever, and who was replaced brings good news only.
 
-        Those of a part are none: who replaced it has begun again with the whole.
+        Those of a part are none: who replaced it has begun again with what was left then, and may bring that twice.
         """
         is_good_news = part is batch and isinstance(outcome, Delivered)
         return not batch.is_settled() and (self._thread.is_current() or is_good_news)
@@ -310,7 +344,7 @@ class Outlet:
         """Wait `delay` seconds, or only `least` when a flush or the shutdown is in a hurry."""
         now = self._clock.monotonic()
         until, earliest = now + delay, now + least
-        while now < until and not self._too_late():
+        while now < until and not (self._too_late() or self._is_put_off()):
             if self._clock.wait(self._hurry, until - now) and self._hurried():
                 until = min(until, earliest)
             now = self._clock.monotonic()

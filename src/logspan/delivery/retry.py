@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 
@@ -70,6 +71,7 @@ class BreakerPolicy:
 class CircuitBreaker:
     """Spares a peer that is down: while the circuit is open, a new batch waits for its turn instead of trying at once.
 
+    What the peer has asked for holds for all that is sent to it, and not only for the batch that it answered.
     The attempts of one batch follow its own back-off; without a breaker each batch after one that was given up would
     begin with the shortest interval again.
     """
@@ -79,22 +81,29 @@ class CircuitBreaker:
         self._clock = clock
         self._failures = 0
         self._last = 0.0
+        self._not_before = -math.inf
 
     @property
     def open(self) -> bool:
         """Whether the peer counts as down."""
         return self._failures >= self._policy.failure_threshold
 
-    def delay(self) -> float:
-        """Seconds until the next attempt may be made: 0 unless the circuit is open."""
-        if not self.open:
-            return 0.0
-        return max(self._last + self._policy.open_interval - self._clock.monotonic(), 0.0)
+    @property
+    def asked(self) -> float:
+        """Seconds until the time that the peer itself has named, before which nobody may be in a hurry."""
+        return max(self._not_before - self._clock.monotonic(), 0.0)
 
-    def failed(self) -> None:
-        """An attempt has failed in a way that may pass."""
+    def delay(self) -> float:
+        """Seconds until the next attempt may be made: 0 unless the circuit is open, or the peer has asked for time."""
+        if not self.open:
+            return self.asked
+        return max(self._last + self._policy.open_interval - self._clock.monotonic(), self.asked)
+
+    def failed(self, retry_after: float | None = None) -> None:
+        """An attempt has failed in a way that may pass; `retry_after` seconds are what the peer has asked for."""
         self._failures += 1
         self._last = self._clock.monotonic()
+        self._not_before = self._last + honoured(retry_after)
 
     def answered(self) -> None:
         """The peer has answered, whatever it said."""

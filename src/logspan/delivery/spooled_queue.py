@@ -60,7 +60,7 @@ class SpooledQueue:
             decodes=decodes,
             policy=policy,
         )
-        self._ready = ready
+        self._wait_for_room = memory.when_full
         memory.when_full = self._make_room
 
     def __len__(self) -> int:
@@ -94,7 +94,7 @@ class SpooledQueue:
         return gone
 
     def _make_room(self) -> None:
-        self._ready()
+        self._wait_for_room()
         self._spooler.wake()
 
     def _needs_a_look(self) -> bool:

@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 from logspan.clock import Clock
 
+_MOST_LEFT_BEHIND = 8
+"""Threads that hang at the same time; with one more each `stall_timeout` there would be no end of them."""
+
 
 class WorkerThread:
     """Runs `work` on a daemon thread. `work` asks `is_current` between two steps and ends when it is not.
@@ -23,6 +26,7 @@ class WorkerThread:
         self._busy_since: float | None = None
         self._started_in = 0
         self._thread = self._new()
+        self._left_behind: list[threading.Thread] = []
 
     def _new(self) -> threading.Thread:
         return threading.Thread(target=self._work, name=self._name, daemon=True)
@@ -31,6 +35,7 @@ class WorkerThread:
         """Start a thread, which is the current one from now on; `work` may ask for this object at once."""
         self._busy_since = None
         self._started_in = 0
+        self._left_behind = [thread for thread in (*self._left_behind, self._thread) if thread.is_alive()]
         self._thread = self._new()
         self._thread.start()
         self._started_in = os.getpid()
@@ -57,6 +62,11 @@ class WorkerThread:
             return "died"
         since = self._busy_since
         return "stuck" if since is not None and self._clock.monotonic() - since > patience else ""
+
+    @property
+    def may_be_left(self) -> bool:
+        """Whether a new thread may take the place of this one: not while so many that were replaced hang still."""
+        return not self.alive or sum(thread.is_alive() for thread in self._left_behind) < _MOST_LEFT_BEHIND
 
     @property
     def alive(self) -> bool:
