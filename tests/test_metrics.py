@@ -18,7 +18,7 @@ def redactor() -> Redactor:
     return Redactor.from_settings(RedactionSettings())
 
 
-def points(reader: InMemoryMetricReader) -> list[tuple[str, Any]]:
+def points(reader: InMemoryMetricReader, name: str = "logspan.redaction.hits") -> list[tuple[str, Any]]:
     """The rules that are reported, with their counts."""
     data = reader.get_metrics_data()
     return [
@@ -26,7 +26,7 @@ def points(reader: InMemoryMetricReader) -> list[tuple[str, Any]]:
         for resource in (data.resource_metrics if data else ())
         for scope in resource.scope_metrics
         for metric in scope.metrics
-        if metric.name == "logspan.redaction.hits"
+        if metric.name == name
         for point in metric.data.data_points
     ]
 
@@ -43,6 +43,19 @@ def test_every_rule_is_reported_with_its_hits() -> None:
     assert set(counts) == set(observed.rules)
     assert counts["password"] == 2
     assert sum(counts.values()) == 2
+    provider.shutdown()
+
+
+def test_rules_that_failed_are_reported() -> None:
+    """By rule; those that never did are left out."""
+    reader = InMemoryMetricReader()
+    provider = MeterProvider(metric_readers=[reader], shutdown_on_exit=False)
+    observed = Redactor.from_settings(RedactionSettings(timeout=1e-9))
+    observe_redaction(provider, observed)
+    observed.text("to postgres://shop:hunter2@db/")
+    failed = points(reader, "logspan.redaction.failures")
+    assert dict(failed) == dict(observed.failures)
+    assert sum(count for _, count in failed) == 1
     provider.shutdown()
 
 

@@ -26,13 +26,13 @@ def report(
     restarts: int,
     switched_off: Mapping[str, str] = MappingProxyType({}),
     spool_troubles: Mapping[str, str | None] = MappingProxyType({}),
-    limited: Sequence[str] = (),
+    redaction: Sequence[str] = (),
 ) -> HealthReport:
     """A report from what the pipeline knows.
 
     That is: each exporter's trouble (None: none), losses and restarts so far, the stages that were switched off,
-    each with its reason, the trouble of each exporter's spool, without which delivery goes on, and what is `limited`
-    for want of a package.
+    each with its reason, the trouble of each exporter's spool, without which delivery goes on, and what is wrong with
+    redaction, which replaces what it cannot look at.
     """
     causes = [f"{name}: {trouble}" for name, trouble in troubles.items() if trouble]
     if not workers_alive:
@@ -45,5 +45,5 @@ def report(
         causes.append(f"{restarts} workers replaced since the start")
     causes += [f"spool of {name}: {trouble}" for name, trouble in spool_troubles.items() if trouble]
     causes += [f"{name} is switched off: it {reason}" for name, reason in switched_off.items()]
-    causes += limited
+    causes += redaction
     return HealthReport("degraded" if causes else "ok", tuple(causes))

@@ -270,7 +270,7 @@ class Pipeline:
             lost=snapshot.lost,
             restarts=snapshot.worker_restarts,
             switched_off=self._enrichers.switched_off,
-            limited=() if self.redactor is None else self.redactor.limited,
+            redaction=() if self.redactor is None else self.redactor.troubles,
         )
 
     def reset_after_fork(self) -> None:

@@ -214,10 +214,20 @@ def test_a_key_that_is_a_secret_is_in_no_path(capsys: pytest.CaptureFixture[str]
     assert "password: seen." in out
 
 
+def test_notes_are_on_standard_error(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an operator should know of the settings."""
+    file = Path("hash.key")
+    file.write_text("k" * 32)
+    file.chmod(0o644)
+    monkeypatch.setenv("LOGSPAN_REDACTION__HASH_KEY_FILE", str(file))
+    assert main(["redact", "check", written("fine\n")]) == 0
+    assert "note: redaction.hash_key_file can be read by every user" in capsys.readouterr().err
+
+
 def test_a_file_that_cannot_be_read_is_2(capsys: pytest.CaptureFixture[str]) -> None:
     """It says which one, and why."""
     assert main(["redact", "check", "missing.log"]) == 2
-    assert capsys.readouterr().err == "logspan: missing.log cannot be read: No such file or directory\n"
+    assert capsys.readouterr().err.splitlines()[-1] == "logspan: missing.log cannot be read: No such file or directory"
 
 
 def test_test_shows_the_text_without_secrets_and_the_findings(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import pytest
@@ -16,7 +16,7 @@ from logspan.exporters.otlp_http import OtlpHttpExporter
 from logspan.outcome import DeliveringExporter, Outcome
 from logspan.record import Record
 from logspan.testing import InMemoryExporter, OtlpSink, assert_balanced
-from tests.faults.support import Caller, Start, account, ids
+from tests.faults.support import Caller, Start, account, ids, until
 
 ERRORS = [ValueError("x"), SystemExit(1), KeyboardInterrupt(), MemoryError(), RecursionError(), GeneratorExit()]
 
@@ -182,6 +182,46 @@ def test_31_an_enricher_that_overruns_is_switched_off(start: Start) -> None:
         snapshot, _ = account(pipeline, caller, ids(sink.records()))
     assert sum("slow" in record.attributes for record in sink.records()) == 1
     assert dict(snapshot.processor_errors) == {"enricher:slow": 1}
+
+
+VAULT: list[Callable[[str, str], str]] = []
+
+
+def tokenizer(rule: str, secret: str) -> str:
+    """Named in settings below: whatever the test has put there."""
+    return VAULT[-1](rule, secret)
+
+
+def test_31_a_tokenizer_that_hangs_is_left_behind(start: Start) -> None:
+    """Health says so at once, the watchdog replaces the worker, and what comes later leaves without its value."""
+    reached, release = threading.Event(), threading.Event()
+
+    def hangs(rule: str, secret: str) -> str:
+        reached.set()
+        release.wait(30)
+        return "token"
+
+    VAULT[:] = [hangs]
+    redaction = {"actions": {"email": "tokenize"}, "tokenizer": f"{__name__}:tokenizer", "timeout": 0.2}
+    with OtlpSink() as sink:
+        pipeline = start(sink.endpoint, stall_timeout=2.0, redaction=redaction)
+        logger = pipeline.logger_provider.get_logger("app")
+        try:
+            logger.emit(body="first kim@example.com")
+            assert reached.wait(10)
+            until(lambda: any("tokenizer has not answered" in cause for cause in pipeline.health().causes))
+            for number in range(100):
+                logger.emit(body="later kim@example.com", attributes={"number": number})
+            assert sink.wait_for(100)
+        finally:
+            release.set()
+        assert pipeline.flush(10)
+        snapshot = assert_balanced(pipeline.ledger.snapshot())
+        causes = pipeline.health().causes
+    assert {record.body for record in sink.records()} == {"[REDACTED:email-failed]"}
+    assert len(sink.records()) == 100
+    assert (snapshot.worker_restarts, dict(snapshot.dropped)) == (1, {"worker_stuck": 1})
+    assert any("rules failed 10" in cause for cause in causes)  # the one that hung may be back by now
 
 
 def test_33_an_enricher_that_logs(start: Start) -> None:

@@ -65,7 +65,22 @@ def test_sets_of_the_users_own_extend_others() -> None:
         ({"tokenizer": "no.such:thing"}, "cannot be imported: ModuleNotFoundError"),
         ({"rules": {"x": {}}}, "a rule has either keys or a pattern"),
         ({"blocked_values": ["a(?=b)"]}, "must be a regular expression of RE2"),
-        ({"hash_key": "short"}, "must have at least 16 characters"),
+        ({"hash_key": "short"}, "must have at least 16 bytes; `openssl rand -hex 32` makes a good one"),
+        ({"actions": {"email": "tokenize"}}, "'email' has the action tokenize, and redaction.tokenizer is not set"),
+        (
+            {"rules": {"x": {"keys": ["a"], "action": "tokenize"}}},
+            "'x' has the action tokenize, and redaction.tokenizer",
+        ),
+        ({"rules": {"x": {"pattern": ""}}}, "is empty, and would be found everywhere"),
+        ({"blocked_values": [""]}, "is empty, and would be found everywhere"),
+        ({"blocked_key_patterns": [""]}, "is empty, and would be found everywhere"),
+        ({"rules": {"x": {"pattern": "^|$"}}}, "only finds places without characters"),
+        ({"blocked_values": [r"\b"]}, "only finds places without characters"),
+        ({"rules": {"x": {"keys": ["***"]}}}, "needs a letter or a digit"),
+        ({"rules": {"x": {"pattern": "a+", "near": [" "]}}}, "needs a letter or a digit"),
+        ({"rules": {"x": {"keys": ["a"], "near": ["b"]}}}, "near and validator are for rules with a pattern"),
+        ({"rules": {"x": {"keys": ["a"], "validator": "card"}}}, "near and validator are for rules with a pattern"),
+        ({"tokenizer": "os"}, "must be `package.module:function`"),
     ],
 )
 def test_what_is_wrong_is_refused_at_load(settings: dict[str, Any], message: str) -> None:
@@ -83,6 +98,67 @@ def test_actions() -> None:
     assert re.fullmatch(r"mail \[REDACTED:email#[0-9a-f]{16}\]", redactor(actions={"email": "hash"}).text(text))
     tokenized = redactor(actions={"email": "tokenize"}, tokenizer=f"{__name__}:upper")
     assert tokenized.text(text) == "mail <email:15>"
+
+
+def test_a_tokenizer_may_be_given_as_an_argument() -> None:
+    """Then no setting is needed."""
+    settings = RedactionSettings(actions={"email": "tokenize"})
+    assert Redactor.from_settings(settings, tokenize=upper).text("mail kim@example.com") == "mail <email:15>"
+
+
+def test_what_is_blocked_can_have_another_action() -> None:
+    """Its ids are among the rules, as all others."""
+    own = redactor(
+        blocked_keys=["ref"], blocked_values=["zz1"], actions={"blocked-key": "mask", "blocked-value": "mask"}
+    )
+    assert own.attributes({"ref": "x", "note": "a zz1"}) == {"ref": "****", "note": "a ****"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "expected"),
+    [
+        ("(foo)?bar", "a bar", "a *"),
+        ("(foo)?bar", "a foobar", "a *bar"),
+        ("a(b)|c(d)", "ab cd", "a* c*"),
+        ("(foo)|bar", "foo bar", "* *"),
+        ("id=(x*)", "id= id=xx", "id= id=*"),
+        ("x*", "axxa", "a*a"),
+        ("(?:foo)?bar", "bar foobar", "* *"),
+    ],
+)
+def test_of_a_pattern_with_groups_those_that_took_part_go(pattern: str, text: str, expected: str) -> None:
+    """The whole match where none did; never a place without characters."""
+    own = redactor(rules={"own": {"pattern": pattern}})
+    assert own.text(text) == expected.replace("*", "[REDACTED:own]")
+
+
+def test_a_key_file_is_checked(tmp_path: Path) -> None:
+    """A key that can be tried out hides nothing. One that others can read is said, and works."""
+    file = tmp_path / "key"
+    for key in (b"", b"k", b"k" * 15 + b"\n\n"):
+        file.write_bytes(key)
+        with pytest.raises(SettingsError, match="16 bytes; `openssl rand -hex 32`"):
+            redactor(hash_key_file=file)
+    file.write_bytes(b"k" * 16)
+    file.chmod(0o644)
+    assert any("hash_key_file can be read by every user" in note for note in redactor(hash_key_file=file).notes)
+    file.chmod(0o640)
+    assert not redactor(hash_key_file=file).notes
+
+
+def test_a_key_file_that_cannot_be_read_is_an_error_of_the_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a traceback."""
+    file = tmp_path / "key"
+    file.write_bytes(b"k" * 32)
+
+    def denied(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    with pytest.raises(SettingsError, match="cannot be read: Permission denied"):
+        redactor(hash_key_file=file)
 
 
 def test_a_hash_is_keyed(tmp_path: Path) -> None:
@@ -171,6 +247,51 @@ def test_30_a_rule_that_takes_too_long_replaces_the_whole_value() -> None:
     redacted = own.text("raw password=hunter2 text")
     assert re.fullmatch(r"\[REDACTED:[a-z-]+-failed\]", redacted)
     assert sum(own.failures.values()) == 1
+
+
+def test_30_a_tokenizer_that_takes_too_long_has_failed() -> None:
+    """What it says then is not used, and the next value has another try."""
+    pauses = iter([0.05, 0.0])
+
+    def slow(rule: str, secret: str) -> str:
+        threading.Event().wait(next(pauses))
+        return "token"
+
+    own = Redactor.from_settings(RedactionSettings(actions={"email": "tokenize"}, timeout=0.04), tokenize=slow)
+    own.text("password=warm1up2")
+    assert own.text("mail kim@example.com") == "[REDACTED:email-failed]"
+    assert own.text("mail kim@example.com") == "mail token"
+    assert own.failures == {"email": 1}
+    assert own.troubles == (
+        "redaction: rules failed 1 times since the start (email): each value was replaced as a whole",
+    )
+
+
+def test_30_while_a_tokenizer_hangs_other_threads_pass_it_by() -> None:
+    """It has one thread: the values of all others are replaced as a whole, at once, until it has answered."""
+    reached, release = threading.Event(), threading.Event()
+
+    def hangs(rule: str, secret: str) -> str:
+        if not reached.is_set():
+            reached.set()
+            release.wait(30)
+        return "token"
+
+    own = Redactor.from_settings(RedactionSettings(actions={"email": "tokenize"}, timeout=0.05), tokenize=hangs)
+    stuck = threading.Thread(target=own.text, args=("mail kim@example.com",))
+    stuck.start()
+    try:
+        assert reached.wait(10)
+        threading.Event().wait(0.1)
+        assert own.text("mail kim@example.com") == "[REDACTED:email-failed]"
+        assert any(trouble.startswith("redaction: the tokenizer has not answered for") for trouble in own.troubles)
+        own.reset_after_fork()
+        assert own.text("mail kim@example.com") == "mail token", "what hangs there is the parent's"
+    finally:
+        release.set()
+        stuck.join(10)
+    assert own.text("mail kim@example.com") == "mail token"
+    assert not any("tokenizer" in trouble for trouble in own.troubles)
 
 
 def test_the_redactor_is_shared_by_threads() -> None:

@@ -120,7 +120,10 @@ def _redactor() -> Redactor:
     from logspan.processors.redact import Redactor
     from logspan.settings import Settings
 
-    return Redactor.from_settings(Settings().redaction)
+    redactor = Redactor.from_settings(Settings().redaction)
+    for note in redactor.notes:
+        print(f"note: {escape(note)}", file=sys.stderr)
+    return redactor
 
 
 def _check(name: str, redactor: Redactor) -> Found:

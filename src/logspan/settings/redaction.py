@@ -18,9 +18,22 @@ from logspan.settings.section import Section
 
 def _expression(text: str) -> str:
     try:
-        Pattern(text)
+        pattern = Pattern(text, whole=True)
     except PatternError as error:
         raise ValueError(f"must be a regular expression of RE2: {error}") from None
+    if not text:
+        raise ValueError("is empty, and would be found everywhere")
+    if pattern.search(_PROBE) and next(pattern.spans(_PROBE), None) is None:
+        raise ValueError("only finds places without characters: `+` in place of `*`, or more than `^`, `$`, `\\b`")
+    return text
+
+
+_PROBE = " !#$%&()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz{|}~'\"\\"
+
+
+def _word(text: str) -> str:
+    if not any(map(str.isalnum, text)):
+        raise ValueError("needs a letter or a digit")
     return text
 
 
@@ -33,6 +46,7 @@ def _rule_id(text: str) -> str:
 _RULE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 RuleId = Annotated[str, AfterValidator(_rule_id)]
 
+Word = Annotated[str, AfterValidator(_word)]
 Expression = Annotated[str, AfterValidator(_expression)]
 """A regular expression that RE2 takes: no look-around, no back-references, so that no text can make it slow."""
 
@@ -43,16 +57,20 @@ ValidatorName = Annotated[
 ]
 
 
+_LEAST_KEY = 16
+"""Bytes."""
+
+
 class RedactionRuleSettings(Section):
     """A rule of the user's own: keys, or an expression."""
 
-    keys: list[str] = Field(
+    keys: list[Word] = Field(
         default_factory=list, description="Keys, as words: `badge number` stands for `user.badgeNumber` too."
     )
     pattern: Expression | None = Field(
-        default=None, description="What goes, anywhere in a text; of an expression with groups, the groups."
+        default=None, description="What goes, anywhere in a text; where groups of the expression took part, these."
     )
-    near: list[str] = Field(
+    near: list[Word] = Field(
         default_factory=list, description="Words one of which must stand in front of a match, behind it or in its key."
     )
     validator: ValidatorName | None = Field(default=None, description="A check that a match has to pass.")
@@ -63,6 +81,8 @@ class RedactionRuleSettings(Section):
     def _one_kind(self) -> Self:
         if bool(self.keys) == bool(self.pattern):
             raise broken_rule("a rule has either keys or a pattern", "pattern", "keys")
+        if self.keys and (self.near or self.validator):
+            raise broken_rule("near and validator are for rules with a pattern", "near", "validator")
         return self
 
 
@@ -140,16 +160,19 @@ class RedactionSettings(Section):
     )
     hash_key: SecretStr | None = Field(
         default=None,
-        description="The key of the hashes, 16 characters at least; each `logspan.tenant.id` has one of its own, "
+        description="The key of the hashes, 16 bytes at least (`openssl rand -hex 32` makes one); each "
+        "`logspan.tenant.id` has one of its own, "
         "derived from "
         "it. Unset: one made at random for each process, so hashes cannot be compared across processes.",
     )
-    hash_key_file: ExistingFile | None = Field(default=None, description="A file with that key.")
+    hash_key_file: ExistingFile | None = Field(
+        default=None, description="A file with that key; space and line ends around it do not count."
+    )
     tokenizer: str | None = Field(
         default=None,
         description="`package.module:function`, called with a rule's id and a secret, for the action `tokenize`; "
         "what it returns "
-        "stands in place of the secret. If it raises, the whole value is replaced.",
+        "stands in place of the secret. If it raises, or takes longer than `timeout`, the whole value is replaced.",
     )
     summary: Annotated[Literal["debug", "info", "silent"], Choice] = Field(
         default="silent",
@@ -168,12 +191,17 @@ class RedactionSettings(Section):
     def _key(self) -> Self:
         if self.hash_key is not None and self.hash_key_file is not None:
             raise broken_rule("hash_key and hash_key_file exclude each other", "hash_key_file")
-        if self.hash_key is not None and len(self.hash_key.get_secret_value()) < 16:
-            raise broken_rule("must have at least 16 characters", "hash_key")
+        name = "hash_key" if self.hash_key_file is None else "hash_key_file"
+        try:
+            key = self.secret_key()
+        except OSError as error:
+            raise broken_rule(f"cannot be read: {error.strerror}", name) from None
+        if getattr(self, name) is not None and len(key) < _LEAST_KEY:
+            raise broken_rule(f"must have at least {_LEAST_KEY} bytes; `openssl rand -hex 32` makes a good one", name)
         return self
 
     def secret_key(self) -> bytes:
-        """The key of the hashes, from the setting or its file; empty when there is none."""
+        """The key of the hashes, from the setting or its file; empty when there is none. Raises `OSError`."""
         if self.hash_key is not None:
             return self.hash_key.get_secret_value().encode()
         return b"" if self.hash_key_file is None else self.hash_key_file.read_bytes().strip()

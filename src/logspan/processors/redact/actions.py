@@ -7,9 +7,7 @@ import secrets
 from collections.abc import Callable
 
 from logspan.processors.redact.rule import Keep, Rule, marker
-
-Tokenize = Callable[[str, str], str]
-"""Given a rule's id and the secret, what stands in its place: a token of the user's own vault, say."""
+from logspan.processors.redact.tokenizer import Tokenizer
 
 HASH_FUNCTIONS = ("hmac-sha256", "hmac-sha512", "sha3", "sha1", "md5")
 _DIGESTS = {"hmac-sha256": "sha256", "hmac-sha512": "sha512", "sha3": "sha3_256", "sha1": "sha1", "md5": "md5"}
@@ -23,7 +21,7 @@ class Actions:
     Without a key there is one for this process alone, made at random: equal values have equal hashes until it ends.
     """
 
-    def __init__(self, key: bytes = b"", function: str = "hmac-sha256", tokenize: Tokenize | None = None) -> None:
+    def __init__(self, key: bytes = b"", function: str = "hmac-sha256", tokenize: Tokenizer | None = None) -> None:
         self.has_own_key = not key
         self._key = key or secrets.token_bytes(32)
         self._digest = _DIGESTS[function]
@@ -38,7 +36,7 @@ class Actions:
         if rule.action == "mask":
             return "****"
         if rule.action == "tokenize" and self._tokenize is not None:
-            return str(self._tokenize(rule.id, secret))
+            return self._tokenize(rule.id, secret)
         return marker(rule.id)
 
     def hashed(self, secret: str, tenant: str = "") -> str:

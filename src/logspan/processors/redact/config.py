@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from stat import S_IROTH
 from typing import TYPE_CHECKING, Any
 
 from logspan.errors import SettingsError
 from logspan.expressions import MAX_TEXT, MAX_TEXT_WITHOUT_RE2, is_linear
-from logspan.processors.redact.actions import Tokenize
 from logspan.processors.redact.rule import Action, Rule
 from logspan.processors.redact.rules import RULES, SETS
+from logspan.processors.redact.tokenizer import Tokenize
 
 if TYPE_CHECKING:
     from logspan.settings import RedactionRuleSettings, RedactionSettings
@@ -45,29 +46,27 @@ class RedactorConfig:
     timeout: float = 2.0
     max_length: int = field(default_factory=_max_length)
     tokenize: Tokenize | None = None
+    notes: tuple[str, ...] = ()
+    """What an operator should know of the settings."""
 
 
-def config_of(settings: RedactionSettings) -> RedactorConfig:
-    """The configuration that a `redaction` section describes. Raises `SettingsError`, with the nearest right name."""
+def config_of(settings: RedactionSettings, tokenize: Tokenize | None = None) -> RedactorConfig:
+    """The configuration that a `redaction` section describes, with the callable for `tokenize` in place of a named one.
+
+    Raises `SettingsError`, with the nearest right name.
+    """
     known = {**RULES, **{name: _own_rule(name, rule) for name, rule in settings.rules.items()}}
+    blocked = {rule.id: _with_action(rule, settings) for rule in _blocked(settings)}
     for name in settings.actions:
-        _named(name, known)
+        _named(name, {**known, **blocked})
     names = [*_members(settings.set, settings, ()), *settings.rules]
-    action: Action = "remove" if settings.hash_function is None else "hash"
-    blocked = [Rule("blocked-key", "key", action=action)]
-    blocked += [
-        Rule(
-            f"blocked-value-{place}" if place else "blocked-value",
-            "pattern",
-            action=action,
-            pattern=pattern,
-            whole=True,
-        )
-        for place, pattern in enumerate(settings.blocked_values)
-    ]
+    rules = {name: _with_action(_named(name, known), settings) for name in dict.fromkeys(names)}
+    tokenize = tokenize or (_callable(settings.tokenizer) if settings.tokenizer else None)
+    if tokenize is None:
+        _refuse_tokens([*rules.values(), *blocked.values()])
     return RedactorConfig(
-        rules={name: _with_action(_named(name, known), settings) for name in dict.fromkeys(names)},
-        blocked=tuple(blocked),
+        rules=rules,
+        blocked=tuple(blocked.values()),
         blocked_keys=tuple(settings.blocked_keys),
         blocked_key_patterns=tuple(settings.blocked_key_patterns),
         allow_all_keys=settings.allow_all_keys,
@@ -78,8 +77,32 @@ def config_of(settings: RedactionSettings) -> RedactorConfig:
         hash_key=settings.secret_key(),
         summary=settings.summary,
         timeout=settings.timeout,
-        tokenize=_callable(settings.tokenizer) if settings.tokenizer else None,
+        tokenize=tokenize,
+        notes=tuple(_notes(settings)),
     )
+
+
+def _blocked(settings: RedactionSettings) -> Iterator[Rule]:
+    action: Action = "remove" if settings.hash_function is None else "hash"
+    yield Rule("blocked-key", "key", action=action)
+    for place, pattern in enumerate(settings.blocked_values):
+        name = f"blocked-value-{place}" if place else "blocked-value"
+        yield Rule(name, "pattern", action=action, pattern=pattern, whole=True)
+
+
+def _refuse_tokens(rules: Iterable[Rule]) -> None:
+    """Without a tokenizer the action would remove, and nobody would know why there are no tokens."""
+    for rule in rules:
+        if rule.action == "tokenize":
+            raise SettingsError(
+                f"redaction: the rule {rule.id!r} has the action tokenize, and redaction.tokenizer is not set: "
+                "name a callable there, as `package.module:function`"
+            )
+
+
+def _notes(settings: RedactionSettings) -> Iterator[str]:
+    if settings.hash_key_file is not None and settings.hash_key_file.stat().st_mode & S_IROTH:
+        yield "redaction.hash_key_file can be read by every user of this machine: chmod o-r"
 
 
 def _members(name: str, settings: RedactionSettings, above: tuple[str, ...]) -> Iterable[str]:
@@ -127,6 +150,8 @@ def _with_action(rule: Rule, settings: RedactionSettings) -> Rule:
 def _callable(name: str) -> Tokenize:
     """`package.module:function`."""
     module, _, attribute = name.partition(":")
+    if not module or not attribute:
+        raise SettingsError(f"redaction.tokenizer = {name!r}: must be `package.module:function`")
     try:
         found: Any = getattr(import_module(module), attribute)
     except Exception as error:

@@ -10,13 +10,14 @@ from opentelemetry.util.types import AnyValue
 
 from logspan.expressions import Pattern, is_linear
 from logspan.ledger import TallyMap
-from logspan.processors.redact.actions import Actions, Tokenize
+from logspan.processors.redact.actions import Actions
 from logspan.processors.redact.allowlist import AllowList
 from logspan.processors.redact.config import RedactorConfig, config_of
 from logspan.processors.redact.engine import Engine, Match
 from logspan.processors.redact.finding import Finding
 from logspan.processors.redact.keys import KeyRules
 from logspan.processors.redact.summary import Change, summarise
+from logspan.processors.redact.tokenizer import Tokenize, Tokenizer
 from logspan.processors.redact.walk import VALUES, Key, Walk
 from logspan.record import Record
 from logspan.values import clean_attributes, clean_value
@@ -49,7 +50,9 @@ class Redactor:
         )
         self._engine = Engine(config.rules, self._keys, config.blocked, config.blocked_keys, config.timeout)
         self._match = self._engine.match
-        self._actions = Actions(config.hash_key, config.hash_function or "hmac-sha256", tokenize or config.tokenize)
+        tokenize = tokenize or config.tokenize
+        self._tokenizer = None if tokenize is None else Tokenizer(tokenize, config.timeout)
+        self._actions = Actions(config.hash_key, config.hash_function or "hmac-sha256", self._tokenizer)
         self._allowed_values = tuple(Pattern(pattern, whole=True) for pattern in config.allowed_values)
         self._ignored = frozenset(config.ignored_keys)
         self._spared = frozenset(config.allowed_keys)
@@ -64,9 +67,9 @@ class Redactor:
         """The redactor of a `redaction` section; `enabled` is for the pipeline to look at.
 
         `tokenize` is called with a rule's id and a secret for rules whose action is `tokenize`. Raises `SettingsError`
-        for a rule or a set that does not exist.
+        for a rule or a set that does not exist, and for a rule with that action when there is no callable.
         """
-        return cls(config_of(settings), tokenize=tokenize)
+        return cls(config_of(settings, tokenize))
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -91,9 +94,21 @@ class Redactor:
         return (f"redaction: google-re2 is not installed, so values are cut at {self._config.max_length} characters",)
 
     @property
+    def troubles(self) -> tuple[str, ...]:
+        """What is wrong now, or has been since the start: a limit, rules that failed, a tokenizer that hangs."""
+        failed = self.failures
+        troubles = list(self.limited)
+        if failed:
+            total = f"redaction: rules failed {sum(failed.values())} times since the start ({', '.join(failed)})"
+            troubles.append(f"{total}: each value was replaced as a whole")
+        if self._tokenizer is not None and (overdue := self._tokenizer.overdue):
+            troubles.append(f"redaction: the tokenizer has not answered for {overdue:.0f} s")
+        return tuple(troubles)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What an operator should know of this redactor: slower expressions, a key that ends with the process."""
-        notes = list(self.limited)
+        notes = [*self.limited, *self._config.notes]
         if self._actions.has_own_key and any(rule.action == "hash" for rule in self._config.rules.values()):
             notes.append("redaction.hash_key is not set: hashes are comparable within this process only")
         return tuple(notes)
@@ -101,6 +116,8 @@ class Redactor:
     def reset_after_fork(self) -> None:
         """Count anew, in a forked child: what the parent counted is the parent's."""
         self._hits, self._failures = TallyMap(), TallyMap()
+        if self._tokenizer is not None:
+            self._tokenizer.reset_after_fork()
 
     def text(self, text: str) -> str:
         """The text without the secrets in it; what is behind the first 131,072 characters is cut off."""
