@@ -138,10 +138,10 @@ def test_scopes_are_redacted_once() -> None:
 class Broken(Redactor):
     """Fails on what it is told to fail on."""
 
-    def text(self, text: str) -> str:
+    def text(self, text: str, *, tenant: str = "") -> str:
         if text == "bad":
             raise RuntimeError(text)
-        return super().text(text)
+        return super().text(text, tenant=tenant)
 
 
 def test_a_span_on_which_redaction_fails_is_dropped_and_counted() -> None:

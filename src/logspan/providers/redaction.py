@@ -11,9 +11,7 @@ from opentelemetry.trace import Link, Status
 
 from logspan.ledger import Ledger
 from logspan.notices import Notices
-from logspan.processors.redact import Redactor
-
-_MOST_SCOPES = 1_024
+from logspan.processors.redact import Redactor, tenant_of
 
 
 class SpanRedactor:
@@ -27,7 +25,6 @@ class SpanRedactor:
         self._redactor = redactor
         self._ledger = ledger
         self._notices = notices
-        self._scopes: dict[int, tuple[InstrumentationScope, InstrumentationScope]] = {}
 
     def __call__(self, spans: Sequence[ReadableSpan]) -> list[ReadableSpan]:
         """New spans in the place of these, which stay as they are; never raises."""
@@ -42,40 +39,28 @@ class SpanRedactor:
             return None
 
     def _span(self, span: ReadableSpan) -> ReadableSpan:
+        tenant = tenant_of(span.attributes or {})
+        scope = span.instrumentation_scope
         return _Span(
             span,
-            name=self._redactor.text(span.name),
-            attributes=self._attributes(span.attributes),
-            events=[self._event(event) for event in span.events],
-            links=[_Link(link, self._attributes(link.attributes)) for link in span.links],
-            status=self._status(span.status),
-            scope=self._scope(span.instrumentation_scope),
+            name=self._redactor.text(span.name, tenant=tenant),
+            attributes=self._attributes(span.attributes, tenant),
+            events=[self._event(event, tenant) for event in span.events],
+            links=[_Link(link, self._attributes(link.attributes, tenant)) for link in span.links],
+            status=self._status(span.status, tenant),
+            scope=None if scope is None else self._redactor.scope(scope),
         )
 
-    def _attributes(self, attributes: Mapping[str, Any] | None) -> Any:
-        return self._redactor.attributes(attributes) if attributes else {}
+    def _attributes(self, attributes: Mapping[str, Any] | None, tenant: str) -> Any:
+        return self._redactor.attributes(attributes, tenant=tenant) if attributes else {}
 
-    def _event(self, event: Event) -> Event:
-        return _Event(event, self._redactor.text(event.name), self._attributes(event.attributes))
+    def _event(self, event: Event, tenant: str) -> Event:
+        return _Event(event, self._redactor.text(event.name, tenant=tenant), self._attributes(event.attributes, tenant))
 
-    def _status(self, status: Status) -> Status:
+    def _status(self, status: Status, tenant: str) -> Status:
         if not status.description:
             return status
-        return Status(status.status_code, self._redactor.text(status.description))
-
-    def _scope(self, scope: InstrumentationScope | None) -> InstrumentationScope | None:
-        """By identity, and kept with it: a tracer has one for all of its spans, and to compare them costs more."""
-        if scope is None:
-            return None
-        known = self._scopes.get(id(scope))
-        if known is not None and known[0] is scope:
-            return known[1]
-        safe = InstrumentationScope(
-            self._redactor.text(scope.name), scope.version, scope.schema_url, self._attributes(scope.attributes)
-        )
-        if len(self._scopes) < _MOST_SCOPES:
-            self._scopes[id(scope)] = (scope, safe)
-        return safe
+        return Status(status.status_code, self._redactor.text(status.description, tenant=tenant))
 
 
 class _Span(ReadableSpan):

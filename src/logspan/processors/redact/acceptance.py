@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from types import MappingProxyType
+from typing import NamedTuple
 
 from logspan.processors.redact import looks
 from logspan.processors.redact.rule import is_marker
@@ -20,9 +21,22 @@ _PATH = re.compile(r"(?:~?/|[A-Z]:\\)[\w.\-/\\]*")
 """PWD, the working directory; a file that holds the password."""
 
 
-def accepts(value: str, found: tuple[str, int], *, strict: bool) -> bool:
+class Judged(NamedTuple):
+    """What a key says of its value."""
+
+    rule: str
+    """The id of the rule that it falls under."""
+    weak: int = 0
+    """1: the value has to look like a secret, 2: and like no word, for the key means other things as well."""
+    own: bool = False
+    """Whether the user said so: then the value goes, whatever it looks like."""
+
+
+def accepts(value: str, found: Judged, *, strict: bool) -> bool:
     """Whether it may be; `found` is what the judge of keys says, `strict`: nothing but the place speaks for it."""
-    rule, weak = found
+    rule, weak, own = found
+    if own and not strict:
+        return bool(value.strip()) and not is_marker(value, RULES)
     if _says_nothing(value) or (rule in _REFUSED and _REFUSED[rule](value)):
         return False
     if weak > 1:
@@ -34,7 +48,7 @@ def accepts(value: str, found: tuple[str, int], *, strict: bool) -> bool:
 
 def _says_nothing(value: str) -> bool:
     stands_for_one = looks.is_placeholder(value) or is_marker(value, RULES)
-    return not value or value.isspace() or stands_for_one or looks.is_sentence(value)
+    return not value or value.isspace() or stands_for_one or looks.is_complaint(value)
 
 
 def _has_no_digit(value: str) -> bool:

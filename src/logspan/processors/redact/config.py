@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from logspan.errors import SettingsError
 from logspan.expressions import MAX_TEXT, MAX_TEXT_WITHOUT_RE2, is_linear
+from logspan.processors.redact.keys import BLOCKED
 from logspan.processors.redact.rule import Action, Rule
 from logspan.processors.redact.rules import RULES, SETS
 from logspan.processors.redact.tokenizer import Tokenize
@@ -32,7 +33,7 @@ class RedactorConfig:
     """What a redactor is made of. `timeout` is in seconds, for one value; `max_length` in characters."""
 
     rules: Mapping[str, Rule] = field(default_factory=_default_rules)
-    blocked: tuple[Rule, ...] = (Rule("blocked-key", "key"),)
+    blocked: tuple[Rule, ...] = (Rule(BLOCKED, "key", own=True),)
     """The rules of `blocked_keys` and `blocked_values`."""
     blocked_keys: tuple[str, ...] = ()
     blocked_key_patterns: tuple[str, ...] = ()
@@ -84,10 +85,10 @@ def config_of(settings: RedactionSettings, tokenize: Tokenize | None = None) -> 
 
 def _blocked(settings: RedactionSettings) -> Iterator[Rule]:
     action: Action = "remove" if settings.hash_function is None else "hash"
-    yield Rule("blocked-key", "key", action=action)
+    yield Rule(BLOCKED, "key", action=action, own=True)
     for place, pattern in enumerate(settings.blocked_values):
         name = f"blocked-value-{place}" if place else "blocked-value"
-        yield Rule(name, "pattern", action=action, pattern=pattern, whole=True)
+        yield Rule(name, "pattern", action=action, pattern=pattern, whole=True, own=True)
 
 
 def _refuse_tokens(rules: Iterable[Rule]) -> None:
@@ -139,6 +140,7 @@ def _own_rule(name: str, settings: RedactionRuleSettings) -> Rule:
         validator=settings.validator or "",
         near=tuple(settings.near),
         keep=settings.keep or "",
+        own=True,
     )
 
 

@@ -25,7 +25,7 @@ def calls(text: str, judge: Judge) -> Iterator[Span]:
     for match in _CALL.finditer(text):
         found = judge(match["key"])
         if found and accepts(match["value"], found, strict=True) and not looks.is_code(match["value"]):
-            yield (*match.span("value"), found[0])
+            yield (*match.span("value"), found.rule)
 
 
 def blocks(text: str, judge: Judge) -> Iterator[Span]:
@@ -33,4 +33,4 @@ def blocks(text: str, judge: Judge) -> Iterator[Span]:
     for match in _BLOCK.finditer(text):
         found = judge(match["key"])
         if found and accepts(match["value"], found, strict=False):
-            yield (*match.span("value"), found[0])
+            yield (*match.span("value"), found.rule)

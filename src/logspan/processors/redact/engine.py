@@ -6,19 +6,22 @@ import re
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from logspan.expressions import Pattern, pattern_set
+from logspan.processors.redact.acceptance import Judged
 from logspan.processors.redact.encoded import decoded_spans
-from logspan.processors.redact.folding import Plain, fold, needs_folding
-from logspan.processors.redact.keys import KeyRules, key_words, sieve_expression
+from logspan.processors.redact.folding import fold, needs_folding
+from logspan.processors.redact.keys import KeyRules, key_words
 from logspan.processors.redact.parsers import PARSERS
 from logspan.processors.redact.rule import LONG_RUN, Rule, markers
 from logspan.processors.redact.validators import VALIDATORS
 
 _WINDOW = 72
 """Characters in front of a match in which a word counts as near; a third of it behind."""
-_CHECK_EVERY = 256
+
+
+_Place = TypeVar("_Place")
 
 
 class RuleFailedError(Exception):
@@ -38,36 +41,19 @@ class Match(NamedTuple):
 
 
 class Engine:
-    """The rules, compiled. Nothing in it changes after it was made, but for bounded memories of what keys mean."""
+    """The rules, compiled. Nothing in it changes after it was made, but for bounded memories of what keys mean.
 
-    def __init__(
-        self,
-        rules: Mapping[str, Rule],
-        keys: KeyRules,
-        blocked: Iterable[Rule],
-        blocked_keys: Iterable[str],
-        timeout: float,
-    ) -> None:
-        self._keys = keys
-        self._rules = {**rules, **{rule.id: rule for rule in blocked}}
-        self._order = {rule: place for place, rule in enumerate(self._rules)}
+    The rules that come with logspan look at a value with its key in front, since the key tells what the value is. An
+    expression of the user's own looks at the value alone: its `^` and `$` are the value's ends.
+    """
+
+    def __init__(self, rules: Mapping[str, Rule], keys: KeyRules, timeout: float) -> None:
+        self._rules = rules
+        self._order = {rule: place for place, rule in enumerate(rules)}
         self._timeout = timeout
-        key_values = Rule("key-value", "parser", parser="key-values")
-        finders: list[_Finder] = [_Parsed(key_values, keys.judge, self._rules)]
-        hints = [sieve_expression({name: rule for name, rule in rules.items() if rule.kind == "key"}, blocked_keys)]
-        for rule in self._rules.values():
-            if rule.kind != "key":
-                finders.append(_Parsed(rule, keys.judge, self._rules) if rule.kind == "parser" else _Matched(rule))
-                hints.append(rule.hint or (near_hint(rule.near) if rule.near else rule.pattern))
-        self._finders: Sequence[_Finder] = tuple(finders)
-        self._encoded = len(finders)
-        self._near = tuple(
-            (number, finder.near)
-            for number, finder in enumerate(finders)
-            if isinstance(finder, _Matched) and finder.near is not None
-        )
-        self.match = _Sieve((*hints, LONG_RUN))
-        """The sieve: given a text, which rules may find something in it."""
+        self._ours = _Group(_finders(rules, keys), (keys.hint, *_hints(rules)), encoded=True)
+        own = [rule for rule in rules.values() if rule.own and rule.kind != "key"]
+        self._own = _Group([_Matched(rule) for rule in own], [rule.pattern for rule in own]) if own else None
 
     def rule(self, rule: str) -> Rule:
         """The rule of an id."""
@@ -75,59 +61,51 @@ class Engine:
 
     def about(self, key: str) -> tuple[int, ...]:
         """The rules for which a key is the word that has to be near: `ssn`, `user.phone`."""
-        words = " ".join(key_words(key))
-        return tuple(number for number, near in self._near if near.search(words))
+        return self._ours.near(" ".join(key_words(key)))
 
-    def named(self, text: str) -> Sequence[int] | None:
-        """The rules that may find something in a text; None where it reads otherwise than it is written."""
-        return None if needs_folding(text) else self.match(text)
+    def may_find(self, lines: str) -> bool:
+        """Whether the rules that come with logspan may find anything: values, each with its key in front."""
+        return needs_folding(lines) or bool(self._ours.match(lines))
 
-    def finds(self, text: str, named: Iterable[int]) -> bool:
-        """Whether one of these rules finds anything in a text that need not be folded, or fails."""
-        limit = time.perf_counter() + self._timeout
-        try:
-            return next(self._found_by(named, text, (), limit, deep=True), None) is not None
-        except RuleFailedError:
-            return True
+    def own_may_find(self, value: str) -> bool:
+        """Whether an expression of the user's own may find anything in a value."""
+        return self._own is not None and (needs_folding(value) or bool(self._own.match(value)))
 
-    def find(self, text: str, about: tuple[int, ...] = (), *, deep: bool = True) -> list[Match]:
-        """The secrets in a text, in order and apart. Raises `RuleFailedError`."""
+    @property
+    def has_own(self) -> bool:
+        """Whether there are expressions of the user's own: they look at numbers of any size."""
+        return self._own is not None
+
+    def find(
+        self, text: str, context: str = "", about: tuple[int, ...] = (), *, deep: bool = True, ours: bool = True
+    ) -> list[Match]:
+        """The secrets in a text, in order and apart; `context` is its key, `ours`: not only the user's rules.
+
+        Raises `RuleFailedError`.
+        """
         limit = time.perf_counter() + self._timeout
         text = _encodable(text)
-        found = list(self._find_in(text, about, limit, deep=deep))
-        if needs_folding(text):
-            plain = fold(text)
-            found += self._from_plain(plain, about, limit)
+        found: list[Match] = []
+        if ours:
+            ahead = f"{context}: " if context else ""
+            found += _behind(len(ahead), self._found_by(self._ours, ahead + text, about, limit, deep=deep))
+        if self._own is not None:
+            found += _behind(0, self._found_by(self._own, text, self._own.near(context), limit, deep=False))
         return _apart(found, self._order, markers(text, self._rules) if "[REDACTED:" in text else ())
 
-    def _from_plain(self, plain: Plain, about: tuple[int, ...], limit: float) -> Iterator[Match]:
-        for start, end, rule in self._find_in(plain.text, about, limit, deep=False):
-            if end > start:
-                yield Match(*plain.origin(start, end), rule)
-
-    def _find_in(self, text: str, about: tuple[int, ...], limit: float, *, deep: bool) -> Iterator[Match]:
-        named = {*self.match(text), *about}
-        if named:
-            yield from self._found_by(sorted(named), text, about, limit, deep=deep)
-
     def _found_by(
-        self, numbers: Iterable[int], text: str, about: tuple[int, ...], limit: float, *, deep: bool
+        self, group: _Group, text: str, about: tuple[int, ...], limit: float, *, deep: bool
     ) -> Iterator[Match]:
-        for number in numbers:
-            if number == self._encoded:
-                if deep:
-                    yield from self._decoded(text)
-                continue
-            finder = self._finders[number]
-            try:
-                for count, match in enumerate(finder.find(text, is_about=number in about)):
-                    yield match
-                    if count % _CHECK_EVERY == 0 and time.perf_counter() > limit:
-                        raise TimeoutError  # noqa: TRY301 - told like any failure of the rule
-            except Exception:
-                raise RuleFailedError(finder.rule.id) from None
-            if time.perf_counter() > limit:
-                raise RuleFailedError(finder.rule.id)
+        """What the rules of a group find in a text, and in its plain form where it has another one."""
+        named = group.named(text, about)
+        yield from group.find(named, text, about, limit)
+        if deep and group.is_encoded(named):
+            yield from self._decoded(text)
+        if needs_folding(text):
+            plain = fold(text)
+            for start, end, rule in group.find(group.named(plain.text, about), plain.text, about, limit):
+                if end > start:
+                    yield Match(*plain.origin(start, end), rule)
 
     def _decoded(self, text: str) -> Iterator[Match]:
         """Base64 and hex, one level deep: what holds a secret goes as a whole."""
@@ -137,12 +115,72 @@ class Engine:
                 yield Match(start, end, found[0].rule)
 
 
+def _finders(rules: Mapping[str, Rule], keys: KeyRules) -> list[_Finder]:
+    """The parser of what keys announce, and one for each other rule."""
+    parsed = Rule("key-value", "parser", parser="key-values")
+    shapes = (parsed, *_shapes(rules))
+    return [_Parsed(rule, keys.said, rules) if rule.kind == "parser" else _Matched(rule) for rule in shapes]
+
+
+def _hints(rules: Mapping[str, Rule]) -> list[str]:
+    return [rule.hint or (near_hint(rule.near) if rule.near else rule.pattern) for rule in _shapes(rules)]
+
+
+def _shapes(rules: Mapping[str, Rule]) -> list[Rule]:
+    return [rule for rule in rules.values() if rule.kind != "key" and not rule.own]
+
+
+def _behind(ahead: int, found: Iterable[Match]) -> list[Match]:
+    """Places in a text that had so many characters in front of it, as far as they are in it."""
+    return [Match(max(start - ahead, 0), end - ahead, rule) for start, end, rule in found if end > max(start, ahead)]
+
+
 def _encodable(text: str) -> str:
     """Lone surrogates, which have no UTF-8 form, as question marks, so that places stay the same."""
     return text if text.isascii() else _SURROGATE.sub("?", text)
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class _Group:
+    """Rules that look at the same texts, and one sieve over the hints of all."""
+
+    def __init__(self, finders: Sequence[_Finder], hints: Sequence[str], *, encoded: bool = False) -> None:
+        self._finders = finders
+        self._encoded = len(finders) if encoded else -1
+        self._words = tuple(
+            (number, finder.near)
+            for number, finder in enumerate(finders)
+            if isinstance(finder, _Matched) and finder.near is not None
+        )
+        self.match = _Sieve((*hints, LONG_RUN) if encoded else hints)
+        """The sieve: given a text, which rules may find something in it."""
+
+    def near(self, words: str) -> tuple[int, ...]:
+        """The rules for which a word that has to be near is among these."""
+        return tuple(number for number, near in self._words if near.search(words)) if words else ()
+
+    def named(self, text: str, about: tuple[int, ...]) -> Sequence[int]:
+        """The rules that may find something in a text, in their order."""
+        return sorted({*self.match(text), *about})
+
+    def is_encoded(self, named: Sequence[int]) -> bool:
+        """Whether something in the text looks encoded."""
+        return self._encoded in named
+
+    def find(self, named: Iterable[int], text: str, about: tuple[int, ...], limit: float) -> Iterator[Match]:
+        """What these rules find; raises `RuleFailedError` for one that raises, or that is at work after `limit`."""
+        for number in named:
+            if number == self._encoded:
+                continue
+            finder = self._finders[number]
+            try:
+                yield from finder.find(text, limit, is_about=number in about)
+            except Exception:
+                raise RuleFailedError(finder.rule.id) from None
+            if time.perf_counter() > limit:
+                raise RuleFailedError(finder.rule.id)
 
 
 class _Sieve:
@@ -171,8 +209,11 @@ class _Finder:
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
 
-    def find(self, text: str, *, is_about: bool) -> Iterator[Match]:
-        """The places that count; `is_about`: the text's own key is a word that has to be near."""
+    def find(self, text: str, limit: float, *, is_about: bool) -> Iterator[Match]:
+        """The places that count; `is_about`: the text's own key is a word that has to be near.
+
+        Raises `TimeoutError` when it is still at work after `limit` (of `time.perf_counter`).
+        """
         raise NotImplementedError
 
 
@@ -185,11 +226,11 @@ class _Matched(_Finder):
         self._validate = VALIDATORS[rule.validator] if rule.validator else None
         self.near = near_expression(rule.near) if rule.near else None
 
-    def find(self, text: str, *, is_about: bool) -> Iterator[Match]:
+    def find(self, text: str, limit: float, *, is_about: bool) -> Iterator[Match]:
         pattern = self._pattern
         if pattern is None:  # compiled when it is first asked for: most rules never are
             pattern = self._pattern = Pattern(self.rule.pattern, whole=self.rule.whole)
-        for start, end in pattern.spans(text):
+        for start, end in _in_time(pattern.spans(text), limit):
             if self.near is not None and not is_about and not self._is_near(self.near, text, start, end):
                 continue
             place = (start, end) if self._validate is None else self._validate(text, start, end)
@@ -206,17 +247,24 @@ class _Matched(_Finder):
 class _Parsed(_Finder):
     """A rule with a parser; what the parser finds may go by other rules (those of keys)."""
 
-    def __init__(self, rule: Rule, judge: Callable[[str], tuple[str, int] | None], rules: Mapping[str, Rule]) -> None:
+    def __init__(self, rule: Rule, judge: Callable[[str], Judged | None], rules: Mapping[str, Rule]) -> None:
         super().__init__(rule)
         self._parse = PARSERS[rule.parser]
         self._judge = judge
         self._rules = rules
 
-    def find(self, text: str, *, is_about: bool) -> Iterator[Match]:
+    def find(self, text: str, limit: float, *, is_about: bool) -> Iterator[Match]:
         del is_about
-        for start, end, rule in self._parse(text, self._judge):
+        for start, end, rule in _in_time(self._parse(text, self._judge), limit):
             if end > start:
                 yield Match(start, end, self._rules.get(rule, self.rule))
+
+
+def _in_time(places: Iterable[_Place], limit: float) -> Iterator[_Place]:
+    for place in places:
+        if time.perf_counter() > limit:
+            raise TimeoutError
+        yield place
 
 
 def near_expression(words: Iterable[str]) -> re.Pattern[str]:

@@ -7,12 +7,15 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 
 from logspan.expressions import Pattern
+from logspan.processors.redact.acceptance import Judged
 from logspan.processors.redact.rule import Rule
 from logspan.processors.redact.rules.keys import FILLERS, HARMLESS_KEYS, VAGUE_KEYS, WEAK_KEYS
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z\x80-\U0010ffff])|[A-Z]?[a-z\x80-\U0010ffff]+|[0-9]+")
 _MOST_KEYS = 8_192
 _LONGEST_KEY = 256
+BLOCKED = "blocked-key"
+"""The rule of the keys that the user blocks."""
 _GLUED = (
     *("password", "passwd", "passphrase", "apikey", "secretkey", "accesskey", "privatekey", "sessionid", "sessid"),
     *("token", "secret", "pwd", "credential", "credentials", "passcode", "pw"),
@@ -26,7 +29,8 @@ class KeyRules:
     """Which keys hold secrets.
 
     A key is read as words, whatever its case and separators, and its last words decide: `password` and `db.password`
-    hold one, `password_reset_count`, `token_type` and `max_tokens` do not.
+    hold one, `password_reset_count`, `token_type` and `max_tokens` do not. What the user blocks comes first, and no
+    exception of ours spares it.
     """
 
     def __init__(
@@ -36,59 +40,71 @@ class KeyRules:
         patterns: Iterable[str] = (),
     ) -> None:
         self._rules: dict[tuple[str, ...], str] = {}
+        self._own: dict[tuple[str, ...], str] = {}
         for rule in rules:
+            words = self._own if rule.own else self._rules
             for key in rule.keys:
-                self._rules.setdefault(key_words(key), rule.id)
+                words.setdefault(key_words(key), rule.id)
         self._blocked = frozenset(key.casefold() for key in blocked_keys)
-        for key in blocked_keys:
-            self._rules[key_words(key)] = "blocked-key"
-        self._rules.pop((), None)
-        self._longest = max(map(len, self._rules), default=0)
+        self._own |= {key_words(key): BLOCKED for key in blocked_keys}
+        for words in (self._rules, self._own):
+            words.pop((), None)
+        self._longest = max(map(len, (*self._rules, *self._own)), default=0)
         self._patterns = tuple(Pattern(pattern) for pattern in patterns)
-        self._known: dict[str, tuple[str, int] | None] = {}
+        self._known: dict[str, Judged | None] = {}
+        self.hint = "|".join((sieve_expression({*self._rules, *self._own}), *map(_unanchored, patterns)))
+        """An RE2 expression that matches wherever a text may hold one of the keys with a value behind it."""
 
     def rule(self, key: str) -> str | None:
         """The id of the rule that a key falls under, or None."""
         found = self.judge(key)
-        return None if found is None else found[0]
+        return None if found is None else found.rule
 
-    def judge(self, key: str) -> tuple[str, int] | None:
-        """The rule's id, and how weak the key is: 0, 1 (a value has to look like a secret) or 2 (and like no word)."""
+    def judge(self, key: str) -> Judged | None:
+        """What a key says of its value; None: nothing."""
         try:
             return self._known[key]
         except KeyError:
-            found = self._judge(key[-_LONGEST_KEY:])
+            found = self._judge(key)
             if len(self._known) < _MOST_KEYS:
                 self._known[key] = found
             return found
 
-    def _judge(self, key: str) -> tuple[str, int] | None:
+    def said(self, key: str) -> Judged | None:
+        """The same of a key in a text, which may have words of the line in front of it."""
+        found = self.judge(key)
+        if found is None and self._patterns and " " in key:
+            return self.judge(key.rpartition(" ")[2])
+        return found
+
+    def _judge(self, key: str) -> Judged | None:
         if any(pattern.search(key) for pattern in self._patterns) or key.casefold() in self._blocked:
-            return "blocked-key", 0
-        words = () if "=" in key or "://" in key else key_words(key)
+            return Judged(BLOCKED, own=True)
+        words = () if "=" in key or "://" in key else key_words(key[-_LONGEST_KEY:])
         while words:
+            if (own := self._last_words(self._own, words)) is not None:
+                return own._replace(weak=0, own=True)
             if any(" ".join(words[-length:]) in HARMLESS_KEYS for length in (1, 2, 3)):
                 return None
-            found = self._last_words(words)
-            if found is not None:
+            if (found := self._last_words(self._rules, words)) is not None:
                 return found
             if not _has_filler(words):
                 return self._glued(words[-1])
             words = words[:-1]
         return None
 
-    def _last_words(self, words: tuple[str, ...]) -> tuple[str, int] | None:
+    def _last_words(self, rules: Mapping[tuple[str, ...], str], words: tuple[str, ...]) -> Judged | None:
         for length in range(min(self._longest, len(words)), 0, -1):
-            rule = self._rules.get(words[-length:])
+            rule = rules.get(words[-length:])
             if rule is not None:
-                return rule, _weakness(" ".join(words[-length:]))
+                return Judged(rule, _weakness(" ".join(words[-length:])))
         return None
 
-    def _glued(self, word: str) -> tuple[str, int] | None:
+    def _glued(self, word: str) -> Judged | None:
         for ending in _GLUED:
             if word.endswith(ending) and len(word) > len(ending):
                 rule = self._rules.get((ending,))
-                return None if rule is None else (rule, 0)
+                return None if rule is None else Judged(rule)
         return None
 
 
@@ -117,14 +133,28 @@ def _uncapitalized(part: re.Match[str]) -> str:
     return part[0].lower() if part[0].isupper() else part[0]
 
 
-def sieve_expression(rules: Mapping[str, Rule], blocked_keys: Iterable[str]) -> str:
-    """An RE2 expression that matches wherever a text may hold one of the keys with a value behind it."""
-    words = {key_words(key) for rule in rules.values() for key in rule.keys} | set(map(key_words, blocked_keys))
-    spelled = sorted({r"[\s_.$-]*".join(map(re.escape, key)) for key in words if key})
+def sieve_expression(keys: Iterable[tuple[str, ...]]) -> str:
+    """An RE2 expression that matches wherever one of these keys is spelled, or a word that ends like one."""
+    spelled = sorted(r"[\s_.$-]*".join(map(re.escape, key)) for key in keys)
     short = [word for word in spelled if len(word) <= 4 and word.isascii()]
     long = [word for word in spelled if word not in short]
     either = "|".join(part for part in ("|".join(long), _bounded(short), "|".join(_GLUED)) if part)
-    return rf"(?i)(?:{either})"
+    return rf"(?i:{either})"
+
+
+_FLAGS = re.compile(r"\(\?([a-zA-Z]+)\)")
+_SIGN = re.compile(r"\\.|\[\^|.", re.DOTALL)
+_ANCHORS = frozenset({"^", "$", r"\A", r"\z", r"\b", r"\B", "|"})
+
+
+def _unanchored(pattern: str) -> str:
+    """What matches wherever a text may hold a key that a pattern matches: its inner part, or anything at all."""
+    flags = _FLAGS.match(pattern)
+    signs = _SIGN.findall(pattern, flags.end() if flags else 0)
+    first, last = int(signs[:1] == ["^"]), len(signs) - int(signs[-1:] == ["$"])
+    if _ANCHORS.intersection(signs[first:last]):
+        return "(?s:.)"
+    return f"(?{flags[1] if flags else ''}:{''.join(signs[first:last])})"
 
 
 def _bounded(short: list[str]) -> str:

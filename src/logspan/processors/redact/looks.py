@@ -47,7 +47,47 @@ _PROSE = frozenset(
         *("self", "new", "read", "write", "list", "get", "create", "update", "delete", "admin", "manage", "origin"),
     }
 )
-_SENTENCE = re.compile(r"(?:[A-Za-z'-]+[,;:]? ){2,30}[A-Za-z'-]+[.!?]")
+_SENTENCE = re.compile(r"(?:(?:[A-Za-z'-]+|[0-9]{1,3})[,;:]? ){2,30}[A-Za-z'-]+[.!?]?")
+_OPENINGS = frozenset(
+    {
+        *(
+            "this",
+            "the",
+            "your",
+            "you",
+            "please",
+            "must",
+            "enter",
+            "invalid",
+            "value",
+            "field",
+            "ensure",
+            "string",
+            "a",
+        ),
+        *("password", "passwords", "input", "incorrect", "wrong", "missing", "cannot", "should", "expected", "both"),
+    }
+)
+_COMPLAINTS = frozenset(
+    {
+        *(
+            "required",
+            "must",
+            "invalid",
+            "valid",
+            "missing",
+            "incorrect",
+            "wrong",
+            "cannot",
+            "can't",
+            "couldn't",
+            "too",
+        ),
+        *("match", "didn't", "doesn't", "don't", "should", "characters", "enter", "expected", "expired", "blank"),
+    }
+)
+"""First words of what a form says of a field, and words that are in it."""
+_WORD = re.compile(r"[a-z0-9']+")
 _CODE = re.compile(r"(?:[A-Za-z_]+\.)+[A-Za-z_]+(?:\(.*|\[.*)?|[a-z]+(?:_[a-z]+)*\(\)?|[a-z]+(?:[A-Z][a-z]+)+\(\)?")
 _LETTERS = re.compile(r"[A-Za-z]+(?:['-][a-z]+)?")
 
@@ -57,9 +97,12 @@ def is_placeholder(value: str) -> bool:
     return _PLACEHOLDER.fullmatch(value) is not None
 
 
-def is_sentence(value: str) -> bool:
-    """Whether it is a sentence of several words, such as a form says of a field."""
-    return _SENTENCE.fullmatch(value) is not None
+def is_complaint(value: str) -> bool:
+    """Whether it is what a form says of a field. Any other sentence may be a passphrase."""
+    if _SENTENCE.fullmatch(value) is None:
+        return False
+    words = _WORD.findall(value.lower())
+    return not _OPENINGS.isdisjoint(words[:1]) and not _COMPLAINTS.isdisjoint(words)
 
 
 def is_code(value: str) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from types import MappingProxyType
 
 from logspan.processors.redact import looks
-from logspan.processors.redact.acceptance import accepts
+from logspan.processors.redact.acceptance import Judged, accepts
 from logspan.processors.redact.cards import ibans
 from logspan.processors.redact.declared import blocks, calls
 from logspan.processors.redact.rules.keys import STRONG_QUERY_KEYS, WEAK_QUERY_KEYS
@@ -32,7 +32,7 @@ _PEM_BARE = re.compile(r"(?P<body>(?:AAAAB3NzaC1|b3BlbnNzaC1rZXk)[A-Za-z0-9+/=\s
 _PPK = re.compile(r"PuTTY-User-Key-File")
 _USERINFO = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,40})(?::|%3[Aa])(?://|%2[Ff]%2[Ff]|\\{0,8}/\\{0,8}/)|(?<=[\s\"'=(])//)"
-    r"(?P<user>[^\s:/?#\"'<>@\\]{0,256})(?P<rest>[^\s\"'<>\\]{0,1024})"
+    r"(?P<user>[^\s:/?#\"'<>@\\]{0,256})(?=(?P<rest>[^\s\"'<>\\]{0,1024}))"
 )
 _HOSTED = re.compile(
     r"(?<![A-Za-z0-9/@:])(?P<user>[A-Za-z0-9_.%+-]{1,64}):(?P<password>[^\s:@/\"'<>,;()]{3,256})@"
@@ -248,14 +248,14 @@ def sql(text: str, judge: Judge) -> Iterator[Span]:
             yield (*match.span("password"), "sql")
 
 
-def _tuples(text: str, position: int, judged: dict[int, tuple[str, int]]) -> Iterator[Span]:
+def _tuples(text: str, position: int, judged: dict[int, Judged]) -> Iterator[Span]:
     while (opening := _TUPLE.match(text, position)) is not None:
         position, number, ended = opening.end(), 0, False
         while not ended and (literal := _LITERAL.match(text, position)) is not None and literal.end() > position:
             group = "text" if literal["quote"] is not None else "bare"
             found, value = judged.get(number), (literal[group] or "").strip()
             if found is not None and accepts(value, found, strict=False) and value not in ("?", "DEFAULT"):
-                yield (*literal.span(group), found[0])
+                yield (*literal.span(group), found.rule)
             position, number, ended = literal.end(), number + 1, literal["end"] != ","
         if not ended:
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -16,9 +16,10 @@ from logspan.processors.redact.config import RedactorConfig, config_of
 from logspan.processors.redact.engine import Engine, Match
 from logspan.processors.redact.finding import Finding
 from logspan.processors.redact.keys import KeyRules
+from logspan.processors.redact.quick import QuickLook
 from logspan.processors.redact.summary import Change, summarise
 from logspan.processors.redact.tokenizer import Tokenize, Tokenizer
-from logspan.processors.redact.walk import VALUES, Key, Walk
+from logspan.processors.redact.walk import Key, Tools, Walk
 from logspan.record import Record
 from logspan.values import clean_attributes, clean_value
 
@@ -26,11 +27,8 @@ if TYPE_CHECKING:
     from logspan.settings import RedactionSettings
 
 TENANT = "logspan.tenant.id"
-_PLAIN = frozenset({bool, type(None)})
-_LEAST_NUMBER = 10**8
 _MOST_KEYS = 8_192
 _MOST_SCOPES = 1_024
-_JOINT = " ~ "
 
 
 class Redactor:
@@ -43,13 +41,13 @@ class Redactor:
 
     def __init__(self, config: RedactorConfig | None = None, *, tokenize: Tokenize | None = None) -> None:
         self._config = config = config or RedactorConfig()
+        self._rules = {**config.rules, **{rule.id: rule for rule in config.blocked}}
         self._keys = KeyRules(
-            (rule for rule in config.rules.values() if rule.kind == "key"),
+            (rule for rule in self._rules.values() if rule.kind == "key"),
             config.blocked_keys,
             config.blocked_key_patterns,
         )
-        self._engine = Engine(config.rules, self._keys, config.blocked, config.blocked_keys, config.timeout)
-        self._match = self._engine.match
+        self._engine = Engine(self._rules, self._keys, config.timeout)
         tokenize = tokenize or config.tokenize
         self._tokenizer = None if tokenize is None else Tokenizer(tokenize, config.timeout)
         self._actions = Actions(config.hash_key, config.hash_function or "hmac-sha256", self._tokenizer)
@@ -58,9 +56,12 @@ class Redactor:
         self._spared = frozenset(config.allowed_keys)
         self._only = None if config.allow_all_keys else AllowList(config.allowed_keys, config.ignored_keys)
         self._known: dict[str, Key] = {}
-        self._unremarkable: set[str] = set()
-        self._scopes: dict[InstrumentationScope, InstrumentationScope] = {}
+        self._scopes: dict[int, tuple[InstrumentationScope, InstrumentationScope]] = {}
         self._hits, self._failures = TallyMap(), TallyMap()
+        self._tools = Tools(
+            self._look, self._find, self._actions.replacement, self._fail, self._is_allowed, config.max_length
+        )
+        self._quick = QuickLook(self._engine, self._tools)
 
     @classmethod
     def from_settings(cls, settings: RedactionSettings, *, tokenize: Tokenize | None = None) -> Redactor:
@@ -74,7 +75,7 @@ class Redactor:
     @property
     def rules(self) -> tuple[str, ...]:
         """The ids of the rules that are in force, sorted."""
-        return tuple(sorted({*self._config.rules, "blocked-key", *(rule.id for rule in self._config.blocked)}))
+        return tuple(sorted(self._rules))
 
     @property
     def hits(self) -> Mapping[str, int]:
@@ -119,43 +120,64 @@ class Redactor:
         if self._tokenizer is not None:
             self._tokenizer.reset_after_fork()
 
-    def text(self, text: str) -> str:
-        """The text without the secrets in it; what is behind the first 131,072 characters is cut off."""
-        walk = self._walk()
+    def text(self, text: str, *, tenant: str = "") -> str:
+        """The text without the secrets in it; what is behind the first 131,072 characters is cut off.
+
+        `tenant`: whose key hashes are made with.
+        """
+        walk = Walk(self._tools, tenant)
         redacted = walk.text(text)
         self._count(walk.findings)
         return redacted
 
-    def attributes(self, attributes: Mapping[str, object]) -> dict[str, AnyValue]:
-        """A new dict without secrets, at any depth; values that are no OTel values become some."""
+    def attributes(self, attributes: Mapping[str, object], *, tenant: str | None = None) -> dict[str, AnyValue]:
+        """A new dict without secrets, at any depth; values that are no OTel values become some.
+
+        `tenant`: whose key hashes are made with; None: that of `logspan.tenant.id` among the attributes.
+        """
         clean = clean_attributes(attributes)
         if self._is_clean((), clean):
             return clean
-        walk = self._walk(_tenant(clean))
+        walk = Walk(self._tools, tenant_of(clean) if tenant is None else tenant)
         redacted = walk.mapping(clean if self._only is None else self._only.attributes(clean))
         self._count(walk.findings)
         return redacted
+
+    def scope(self, scope: InstrumentationScope) -> InstrumentationScope:
+        """A scope without secrets; the same object for the same object, by which encoders group."""
+        known = self._scopes.get(id(scope))
+        if known is not None and known[0] is scope:
+            return known[1]
+        safe = InstrumentationScope(
+            self.text(scope.name),
+            scope.version and self.text(scope.version),
+            scope.schema_url and self.text(scope.schema_url),
+            self.attributes(scope.attributes or {}),
+        )
+        if len(self._scopes) < _MOST_SCOPES:
+            self._scopes[id(scope)] = (scope, safe)
+        return safe
 
     def explain(self, value: object) -> list[Finding]:
         """What would be redacted in a text, a mapping of attributes or any value; nothing is changed or counted.
 
         A rule that fails is in it too, with the action `failed`.
         """
-        walk = self._walk(explains=True)
+        walk = Walk(self._tools._replace(fail=lambda _: None), explains=True)
         walk.value(clean_value(value))
         return walk.findings
 
     def __call__(self, record: Record) -> None:
-        """Redact one record in place: body, event name, attribute keys and values, attributes of its scope."""
-        scope = record.instrumentation_scope
-        if scope is not None and scope.attributes:
-            record.instrumentation_scope = self._scope(scope)
+        """Redact one record in place: body, event name, attribute keys and values, its scope."""
+        if record.instrumentation_scope is not None:
+            record.instrumentation_scope = self.scope(record.instrumentation_scope)
         if self._is_clean((record.body, record.event_name), record.attributes):
             return
         body, attributes = record.body, record.attributes
         kept_body = body if self._only is None else self._only.body(body)
         kept = attributes if self._only is None else self._only.attributes(attributes)
-        walk = self._walk(_tenant(attributes))
+        tenant = tenant_of(attributes)
+        walk = Walk(self._tools, tenant)
         record.body = walk.value(kept_body)
         record.attributes = dict(redacted := walk.mapping(kept))
         if record.event_name:
@@ -168,58 +190,14 @@ class Redactor:
                 Change(body, kept_body, record.body),
                 len(walk.findings),
                 self._ignored,
-                lambda key: self._look(key).name,
+                lambda key: self._safe_key(key, tenant),
             )
 
     def _is_clean(self, texts: Iterable[AnyValue], attributes: Mapping[str, AnyValue]) -> bool:
-        """Whether one look at everything tells that nothing is to be done."""
-        if self._only is not None:
-            return False
-        if not self._unremarkable.issuperset(attributes) and not all(map(self._is_unremarkable, attributes)):
-            return False
-        joined: list[str] = []
-        for value in (*texts, *attributes.values()):
-            kind = type(value)
-            if kind is str:
-                joined.append(value)  # type: ignore[arg-type]
-            elif kind is int or kind is float:
-                if not -_LEAST_NUMBER < value < _LEAST_NUMBER:  # type: ignore[operator]
-                    joined.append(str(value).removesuffix(".0"))
-            elif kind not in _PLAIN:
-                return False
-        text = _JOINT.join(joined)
-        if len(text) >= self._config.max_length:
-            return False
-        named = self._engine.named(text)
-        return named is not None and (not named or self._has_nothing(texts, attributes, named))
+        return self._only is None and self._quick.finds_nothing(texts, attributes)
 
-    def _has_nothing(self, texts: Iterable[AnyValue], attributes: Mapping[str, AnyValue], named: Sequence[int]) -> bool:
-        """Whether the rules that the sieve has named find nothing, text by text: common words name some."""
-        lines = [text for text in texts if type(text) is str]
-        lines += [f"{key}: {value}" for key, value in attributes.items() if isinstance(value, str | int)]
-        lines += [f"{key}: {value:.0f}" for key, value in attributes.items() if isinstance(value, float)]
-        return not any(self._engine.finds(line, named) for line in lines)
-
-    def _is_unremarkable(self, key: str) -> bool:
-        known = self._look(key)
-        plain = known == Key(key) and key.lower() not in VALUES
-        if plain and len(self._unremarkable) < _MOST_KEYS:
-            self._unremarkable.add(key)
-        return plain
-
-    def _walk(self, tenant: str = "", *, explains: bool = False) -> Walk:
-        return Walk(
-            self._look,
-            self._find,
-            lambda rule, secret: self._actions.replacement(rule, secret, tenant),
-            (lambda _: None) if explains else self._failures.add,
-            self._is_allowed if self._allowed_values else None,
-            explains=explains,
-            max_length=self._config.max_length,
-        )
-
-    def _find(self, text: str, about: tuple[int, ...]) -> list[Match]:
-        found = self._engine.find(text, about)
+    def _find(self, text: str, context: str = "", about: tuple[int, ...] = (), *, ours: bool = True) -> list[Match]:
+        found = self._engine.find(text, context, about, ours=ours)
         return self._unless_allowed(text, found) if found and self._allowed_values else found
 
     def _unless_allowed(self, text: str, found: list[Match]) -> list[Match]:
@@ -231,6 +209,9 @@ class Redactor:
     def _is_allowed(self, value: str) -> bool:
         return any(span == (0, len(value)) for pattern in self._allowed_values for span in pattern.spans(value))
 
+    def _fail(self, rule: str) -> None:
+        self._failures.add(rule)
+
     def _look(self, key: str) -> Key:
         known = self._known.get(key)
         if known is None:
@@ -240,27 +221,18 @@ class Redactor:
         return known
 
     def _look_at(self, key: str) -> Key:
-        """The key without secrets of its own, and what it says of its value."""
+        """What it says of its value, and whether it holds a secret itself."""
         if key in self._ignored:
-            return Key(key, ignored=True)
+            return Key(ignored=True)
         found = self._keys.judge(key)
-        if key in self._spared and (found is None or found[0] != "blocked-key"):
-            return Key(self._key_text(key), allowed=True)
-        rule = None if found is None else self._engine.rule(found[0])
-        return Key(self._key_text(key), rule, found is not None and found[1], self._engine.about(key))
+        plain = self._safe_key(key) == key
+        if key in self._spared and not (found and found.own):
+            return Key(allowed=True, plain=plain)
+        rule = None if found is None else self._engine.rule(found.rule)
+        return Key(rule, 0 if found is None else found.weak, self._engine.about(key), plain=plain)
 
-    def _key_text(self, key: str) -> str:
-        return self._walk().text(key)
-
-    def _scope(self, scope: InstrumentationScope) -> InstrumentationScope:
-        """Once for each scope."""
-        redacted = self._scopes.get(scope)
-        if redacted is None:
-            attributes = self.attributes(scope.attributes or {})
-            redacted = InstrumentationScope(scope.name, scope.version, scope.schema_url, attributes)
-            if len(self._scopes) < _MOST_SCOPES:
-                self._scopes[scope] = redacted
-        return redacted
+    def _safe_key(self, key: str, tenant: str = "") -> str:
+        return Walk(self._tools, tenant).text(key)
 
     def _count(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
@@ -268,6 +240,7 @@ class Redactor:
                 self._hits.add(finding.rule)
 
 
-def _tenant(attributes: Mapping[str, AnyValue]) -> str:
+def tenant_of(attributes: Mapping[str, object]) -> str:
+    """Whose record or span it is, as text; "" for nobody's."""
     tenant = attributes.get(TENANT)
-    return tenant if isinstance(tenant, str) else ""
+    return "" if tenant is None else str(tenant)

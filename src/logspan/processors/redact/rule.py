@@ -44,6 +44,8 @@ class Rule:
     """Whether the whole match goes, whatever groups the expression has."""
     keep: Keep = ""
     """With `partial`: what of the match stays in sight."""
+    own: bool = False
+    """The user's own: a key's value goes whatever it looks like, an expression is asked about each value alone."""
 
 
 def marker(rule: str) -> str:

@@ -11,13 +11,14 @@ import re
 from collections.abc import Callable, Iterator
 
 from logspan.processors.redact import looks
-from logspan.processors.redact.acceptance import accepts
+from logspan.processors.redact.acceptance import Judged, accepts
+from logspan.processors.redact.descriptions import is_described
 from logspan.processors.redact.rule import is_marker
 from logspan.processors.redact.rules import RULES
 from logspan.processors.redact.rules.keys import PLURALS
 
 Span = tuple[int, int, str]
-Judge = Callable[[str], tuple[str, int] | None]
+Judge = Callable[[str], Judged | None]
 
 _Q = r"\\{0,8}[\"'`]"
 _MARKS = "\u0300-\u036f\u0610-\u06ed\u0900-\u0dff\u0e00-\u0fff"
@@ -109,31 +110,33 @@ def assigned(text: str, judge: Judge) -> Iterator[Span]:
             if match["typed"]:  # it may have been a key itself: `$env:API_TOKEN = "..."`
                 position = match.end("close") + 1
             continue
-        if found[0] == "cookie" and (cookies := list(_cookies(text, match.end()))):
+        if found.rule == "cookie" and (cookies := list(_cookies(text, match.end()))):
             yield from cookies
             position = cookies[-1][1]
             continue
         phrase = _PHRASE.match(text, match.end()) if _PHRASE_KEY.search(match["key"]) else None
         span = phrase.span("words") if phrase else _assigned_value(text, match, found)
         if span is not None:
-            yield (*span, found[0])
+            yield (*span, found.rule)
             position = max(span[1], position)
             if (changed := _CHANGED.match(text, position)) is not None and match["prose"] == "from":
-                yield (*changed.span("value"), found[0])
+                yield (*changed.span("value"), found.rule)
 
 
-def _assigned_value(text: str, match: re.Match[str], found: tuple[str, int]) -> tuple[int, int] | None:
+def _assigned_value(text: str, match: re.Match[str], found: Judged) -> tuple[int, int] | None:
     quoted = any(quote in match["close"] for quote in "'\"`")
     separator = match["sep"].strip()
     span = value_at(text, match.end(), found, separator, prose=bool(match["prose"]), quoted=quoted)
     if span is None:
         return None
+    if found.own and not match["prose"]:
+        return span
     value = text[span[0] : span[1]]
     if _says_nothing(text, match, separator, value):
         return None
     if "from" in (match["prose"] or "").lower() and not looks.is_unlike_words(value):
         return None
-    if found[0] == "cookie" and "=" in value:
+    if found.rule == "cookie" and "=" in value:
         return None
     if value.isdigit() and match["key"].lower().rstrip("\"'").endswith(PLURALS):
         return None
@@ -179,10 +182,10 @@ def spoken(text: str, judge: Judge) -> Iterator[Span]:
             continue
         words = _LAST_WORDS.search(text, max(0, match.start() - 80), match.start())
         found = judge(words[0].strip()) if words else None
-        if _is_short_password(value) and (found is None or found[0] != "password"):
+        if _is_short_password(value) and (found is None or found.rule != "password"):
             continue
         if found and accepts(value, found, strict=True):
-            yield match.start("value"), end, found[0]
+            yield match.start("value"), end, found.rule
 
 
 def _is_short_password(value: str) -> bool:
@@ -202,7 +205,7 @@ def siblings(text: str, judge: Judge) -> Iterator[Span]:
             found = judge(match["key"])
             span = value_at(text, match.end(), found, "=", quoted=True) if found else None
             if found and span:
-                yield (*span, found[0])
+                yield (*span, found.rule)
     for expression in (_REVERSED, _ELEMENT, _XML_ENTRY, _XML_PAIR, _MULTIPART, _BARE_PAIR):
         for match in expression.finditer(text):
             found = judge(match["key"])
@@ -210,7 +213,7 @@ def siblings(text: str, judge: Judge) -> Iterator[Span]:
             if bare and not any(map(str.isdigit, match["value"])):
                 continue
             if found and accepts(match["value"], found, strict=bare):
-                yield (*match.span("value"), found[0])
+                yield (*match.span("value"), found.rule)
 
 
 def options(text: str, judge: Judge) -> Iterator[Span]:
@@ -218,11 +221,11 @@ def options(text: str, judge: Judge) -> Iterator[Span]:
     for match in _OPTION.finditer(text):
         found = judge(match["key"])
         if found and accepts(match["value"], found, strict=False) and not looks.is_prose(match["value"]):
-            yield (*match.span("value"), found[0])
+            yield (*match.span("value"), found.rule)
 
 
 def value_at(
-    text: str, start: int, found: tuple[str, int], separator: str, *, prose: bool = False, quoted: bool = False
+    text: str, start: int, found: Judged, separator: str, *, prose: bool = False, quoted: bool = False
 ) -> tuple[int, int] | None:
     """The span of the value that begins at `start`, or None if that is no secret: a placeholder, a word of a sentence."""
     opening = _OPEN_QUOTE.match(text, start)
@@ -243,7 +246,7 @@ def value_at(
     call = _CALL.match(text, start)
     if call is not None:
         return value_at(text, call.end(), found, "=", quoted=True)
-    if found[0] == "authorization" and (scheme := _SCHEMES.match(text, start) or _other_scheme(text, start)):
+    if found.rule == "authorization" and (scheme := _SCHEMES.match(text, start) or _other_scheme(text, start)):
         start = scheme.end()
         fields = _FIELDS.match(text, start)
         if fields is not None:
@@ -272,7 +275,7 @@ _FIELDS = re.compile(
 )
 
 
-def _bare(text: str, start: int, found: tuple[str, int], *, prose: bool, spaced: bool) -> tuple[int, int] | None:
+def _bare(text: str, start: int, found: Judged, *, prose: bool, spaced: bool) -> tuple[int, int] | None:
     match = _BARE.match(text, start)
     if match is None:
         return None
@@ -283,9 +286,11 @@ def _bare(text: str, start: int, found: tuple[str, int], *, prose: bool, spaced:
     value = text[start:end]
     if not accepts(value, found, strict=prose):
         return None
+    if found.own and not prose:
+        return start, end
     if looks.is_code(value) or ((spaced or prose) and looks.is_prose(value)):
         return None
-    if spaced and found[0] not in ("password", "pin", "cvv", "otp") and value.islower() and looks.is_word(value):
+    if spaced and found.rule not in ("password", "pin", "cvv", "otp") and value.islower() and looks.is_word(value):
         return None
     return start, end
 
@@ -335,14 +340,7 @@ _HOLE = re.compile(
     r"(?![\w}])"
 )
 _GLUED = re.compile(r"\w[^\s\"'`&;<>\\,|()\[\]{}]{0,8192}")
-_K8S_SECRET = re.compile(r"\[?\s{0,8}\{\s{0,8}\\{0,8}[\"']?(?:secretName|name|optional|defaultMode|items|key)\b")
-_SCHEMA = re.compile(
-    r"\{\s{0,8}\\{0,8}[\"']type\\{0,8}[\"']:\s{0,8}\\{0,8}[\"'](?:string|object|array|integer|number|boolean)\b"
-)
-_HELD = re.compile(r"[\"'](?:value|default|const|enum|examples?|data|content)\\{0,8}[\"']")
 _FIRST = re.compile(r"\[\s{0,40}\\{0,8}[\"'](?P<item>[^\"'\\\[\]{}]{1,512})\\{0,8}[\"']")
-_DESCRIPTION = 1_024
-"""Characters of a schema or a reference that are looked at."""
 
 
 def _is_hole(text: str, start: int) -> bool:
@@ -357,12 +355,11 @@ def _literals(text: str, start: int) -> tuple[int, int] | None:
     return (start + 1, end) if end > start + 1 and text[start + 1] in "'\"\\" else None
 
 
-def _container(text: str, start: int, found: tuple[str, int]) -> tuple[int, int] | None:
+def _container(text: str, start: int, found: Judged) -> tuple[int, int] | None:
     """A list or mapping as a whole, up to the end of a text that was cut off; not what only describes or names a secret."""
-    describes = _K8S_SECRET.match(text, start) or _SCHEMA.match(text, start)
-    if _is_hole(text, start) or (describes and not _HELD.search(text, start, start + _DESCRIPTION)):
+    if _is_hole(text, start):
         return None
-    if found[1]:
+    if found.weak:
         first = _FIRST.match(text, start)
         if first is None or not accepts(first["item"], found, strict=False):
             return None
@@ -373,6 +370,6 @@ def _container(text: str, start: int, found: tuple[str, int]) -> tuple[int, int]
         if depth == 0:
             end = start + match.end()
             glued = _GLUED.match(text, end)
-            end = glued.end() if glued else end
-            return (start, end) if end - start > 2 else None
+            is_spared = end - start <= 2 or (not found.own and is_described(text[start:end], found.rule))
+            return None if is_spared and not glued else (start, glued.end() if glued else end)
     return (start, _end_of_cut(text, start)) if opened else None

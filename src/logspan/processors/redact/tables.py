@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from logspan.processors.redact.acceptance import accepts
+from logspan.processors.redact.acceptance import Judged, accepts
 from logspan.processors.redact.structure import Judge, Span
 
 _DELIMITERS = ("\t", "|", ";", ",")
@@ -14,7 +14,7 @@ _HEADER = re.compile(r"[\s|]{0,8}[A-Za-z_][\w .-]{0,40}(?:[,;|\t][\w .-]{0,42}){
 
 def columns(text: str, judge: Judge) -> Iterator[Span]:
     """The values under sensitive names; a line with another number of parts ends the table."""
-    position, delimiter, judged, width = 0, "", dict[int, tuple[str, int]](), 0
+    position, delimiter, judged, width = 0, "", dict[int, Judged](), 0
     for line in text.split("\n"):
         parts = line.split(delimiter) if delimiter else []
         if judged and len(parts) == width:
@@ -29,11 +29,11 @@ def columns(text: str, judge: Judge) -> Iterator[Span]:
         position += len(line) + 1
 
 
-def _row(parts: list[str], position: int, gap: int, judged: dict[int, tuple[str, int]]) -> Iterator[Span]:
+def _row(parts: list[str], position: int, gap: int, judged: dict[int, Judged]) -> Iterator[Span]:
     for number, part in enumerate(parts):
         value = part.strip(" \t\r\"'")
         found = judged.get(number)
         if found and accepts(value, found, strict=False):
             start = position + part.index(value)
-            yield start, start + len(value), found[0]
+            yield start, start + len(value), found.rule
         position += len(part) + gap

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from opentelemetry.util.types import AnyValue
 
-from logspan.processors.redact import looks
-from logspan.processors.redact.acceptance import accepts
+from logspan.processors.redact.acceptance import Judged, accepts
+from logspan.processors.redact.descriptions import is_description
 from logspan.processors.redact.engine import Match, RuleFailedError
 from logspan.processors.redact.finding import FAILED, Finding
 from logspan.processors.redact.rule import Rule, marker
@@ -37,45 +37,45 @@ _TEMPLATES = frozenset({"msg", "message", "template", "format", "query", "statem
 _ARGUMENTS = frozenset({"args", "params", "parameters", "arguments", "bindings", "values"})
 _HOLE = re.compile(r"(?P<key>[\w.$-]{1,64})[\"'`\\]{0,4}\s{0,4}(?:=|:|=>|\bis|\bto)?\s{0,4}[\"'(]{0,2}$")
 _HOLES = re.compile(r"%(?:\(\w{1,64}\))?[-+0-9.]{0,8}[sdrif]|\{\w{0,64}(?:![rsa])?\}|\?|\$[0-9]{1,3}|:\w{1,64}\b")
-_REFERENCE = frozenset({"secretName", "name", "key", "optional", "items", "defaultMode", "namespace"})
-_SCHEMA_TYPES = ("string", "object", "array", "integer", "number", "boolean", "null")
-_HELD = frozenset({"value", "default", "const", "enum", "example", "examples", "data", "content"})
-"""What a JSON schema may say of the values themselves."""
 _NAME = re.compile(r"-{0,2}[A-Za-z][\w.$:-]{0,63}")
 
 
 class Key(NamedTuple):
-    """What is known of a key: itself without secrets, the rule for its value, the rules that it is a near word of."""
+    """What is known of a key."""
 
-    name: str
     rule: Rule | None = None
+    """The rule for its value."""
     weak: int = 0
+    """How much the value has to look like a secret: see `Judged`."""
     about: tuple[int, ...] = ()
+    """The rules that it is a near word of."""
     ignored: bool = False
     allowed: bool = False
     """Whether the value is looked at as if it stood under no name."""
+    plain: bool = True
+    """Whether there is no secret in the key itself."""
+
+
+class Tools(NamedTuple):
+    """What a walk works with; one for all walks of a redactor."""
+
+    look: Callable[[str], Key]
+    find: Callable[..., list[Match]]
+    """`Engine.find`, without what is allowed."""
+    replace: Callable[[Rule, str, str], str]
+    """Given a rule, a secret and the tenant, what stands in its place."""
+    fail: Callable[[str], object]
+    allows: Callable[[str], bool]
+    """Whether a value stays under any key."""
+    max_length: int = MAX_TEXT
 
 
 class Walk:
     """Makes the values of one record anew without secrets, and notes what it took out."""
 
-    def __init__(
-        self,
-        look: Callable[[str], Key],
-        find: Callable[[str, tuple[int, ...]], list[Match]],
-        replace: Callable[[Rule, str], str],
-        fail: Callable[[str], object],
-        allows: Callable[[str], bool] | None = None,
-        *,
-        explains: bool = False,
-        max_length: int = MAX_TEXT,
-    ) -> None:
-        self._max_length = max_length
-        self._look = look
-        self._find = find
-        self._replace = replace
-        self._fail = fail
-        self._allows = allows
+    def __init__(self, tools: Tools, tenant: str = "", *, explains: bool = False) -> None:
+        self._look, self._find, self._replace, self._fail, self._allows, self._max_length = tools
+        self._tenant = tenant
         self._explains = explains
         self.findings: list[Finding] = []
 
@@ -84,18 +84,18 @@ class Walk:
     ) -> dict[str, AnyValue]:
         """A mapping anew; of two keys that are the same without their secrets, both stay."""
         redacted: dict[str, AnyValue] = {}
-        sibling = self._sibling(mapping) if len(mapping) <= 8 else None
+        sibling = self._sibling(mapping)
         holes = self._holes(mapping) if len(mapping) > 1 else {}
         for key, value in mapping.items():
             known = self._look(key)
             if known.rule is None and context and not known.allowed and _NAME.fullmatch(key):
                 known = self._look_below(context, key, known)
-            name = known.name if known.name not in redacted else f"{known.name}#{len(redacted)}"
+            name = key if known.plain else self.text(key, path)
+            if name in redacted:
+                name = f"{name}#{len(redacted)}"
             inner = (f"{path}.{name}" if path else name) if self._explains else ""
-            if known.name != key and self._explains:
-                self.findings += [Finding("key", inner, 0, len(key), "remove")]
             if sibling is not None and key.lower() in VALUES:
-                redacted[name] = self._under(sibling, value, inner, sibling.name, depth)
+                redacted[name] = self._under(sibling[1], value, inner, sibling[0], depth)
             elif key in holes:
                 redacted[name] = self._arguments(holes[key], value, inner, depth)
             else:
@@ -110,36 +110,46 @@ class Walk:
     def _under(self, key: Key, value: AnyValue, path: str, context: str, depth: int) -> AnyValue:
         if key.ignored:
             return value
-        if key.rule is None or value is None or value is True or value is False or value == "":
+        if key.rule is None or value is None or value == "":
             return self.value(value, path, "" if key.allowed else context, depth, key.about)
         return self._by_key(key, value, path, context, depth)
 
     def _by_key(self, key: Key, value: AnyValue, path: str, context: str, depth: int) -> AnyValue:
         """The value of a key that a rule names: as a whole, unless it only stands where a secret would stand."""
         rule = key.rule
-        if rule is None or value is None or isinstance(value, bool):
+        if rule is None or value is None or value in ({}, []):
             return value
-        if isinstance(value, dict | list):
-            if key.weak and isinstance(value, list):
+        if not rule.own:
+            if isinstance(value, bool):
+                return value
+            if isinstance(value, list) and key.weak:
                 return self._each(key, value, path, context, depth)
-            if key.weak or not value or _is_harmless(value):
-                return self.value(value, path, context, depth)
+            if self._is_spared(key, value, context):
+                return self.value(value, path, "cookie" if rule.id == "cookie" else context, depth, key.about)
+        if isinstance(value, dict | list):
             self._note(rule, path, 0, len(str(value)))
             return marker(rule.id)
         text = _text(value)
-        if self._allows is not None and self._allows(text):
+        if self._allows(text):
             return value
-        if rule.id == "cookie" and "=" in text:
-            return self.text(text, path, "cookie", key.about)
-        is_count = not isinstance(value, str | bytes) and context.lower().endswith(PLURALS)
-        if is_count or not (rule.id == "blocked-key" or accepts(text, (rule.id, key.weak), strict=False)):
-            return self.value(value, path, context, depth, key.about)
         try:
             replaced = self._replaced(rule, text)
         except RuleFailedError:
             return self._failed(rule.id, path, text)
         self._note(rule, path, 0, len(text))
         return replaced
+
+    @staticmethod
+    def _is_spared(key: Key, value: AnyValue, context: str) -> bool:
+        """Whether a value only stands where a secret would stand: then it is looked at like any other."""
+        if key.rule is None:
+            return True
+        if isinstance(value, dict | list):
+            return bool(key.weak) or is_description(value, key.rule.id)
+        if key.rule.id == "cookie" and "=" in _text(value):
+            return True
+        is_count = not isinstance(value, str | bytes) and context.lower().endswith(PLURALS)
+        return is_count or not accepts(_text(value), Judged(key.rule.id, key.weak), strict=False)
 
     def _each(self, key: Key, items: Sequence[AnyValue], path: str, context: str, depth: int) -> AnyValue:
         """Under a key that may mean something else: of a list, what looks like a secret."""
@@ -171,12 +181,11 @@ class Walk:
 
     def text(self, text: str, path: str = "", context: str = "", about: tuple[int, ...] = ()) -> str:
         """A text without its secrets; as a whole replaced when a rule fails on it."""
-        ahead = f"{context}: " if context else ""
         if len(text) > self._max_length and not text.endswith(CUT):
             text = cut_text(text, self._max_length)
         try:
-            found = self._find(ahead + text, about)
-            return self._cut_out(text, found, len(ahead), path) if found else text
+            found = self._find(text, context, about)
+            return self._cut_out(text, found, path) if found else text
         except RuleFailedError as failure:
             return self._failed(failure.rule, path, text)
 
@@ -186,31 +195,29 @@ class Walk:
         self.findings.append(Finding(rule, path, 0, len(text), FAILED))
         return marker(f"{rule}-failed")
 
-    def _cut_out(self, text: str, found: Sequence[Match], ahead: int, path: str) -> str:
+    def _cut_out(self, text: str, found: Sequence[Match], path: str) -> str:
         parts: list[str] = []
         position = 0
         for start, end, rule in found:
-            begin, stop = max(start - ahead, 0), end - ahead
-            if stop <= position and stop <= 0:
-                continue
-            parts += (text[position:begin], self._replaced(rule, text[begin:stop]))
-            self._note(rule, path, begin, stop)
-            position = stop
+            parts += (text[position:start], self._replaced(rule, text[start:end]))
+            self._note(rule, path, start, end)
+            position = end
         return "".join((*parts, text[position:]))
 
     def _replaced(self, rule: Rule, secret: str) -> str:
         try:
-            return self._replace(rule, secret)
+            return self._replace(rule, secret, self._tenant)
         except Exception:
             raise RuleFailedError(rule.id) from None
 
     def _number(self, number: float, path: str, context: str, about: tuple[int, ...]) -> AnyValue:
         """A card or a social security number may be kept as an integer, or have become a float on its way."""
-        if -_LEAST_NUMBER < number < _LEAST_NUMBER:
-            return number
-        text = str(number).removesuffix(".0")
-        redacted = self.text(text, path, context, about)
-        return number if redacted == text else redacted
+        text = number_text(number)
+        try:
+            found = self._find(text, context, about, ours=is_long(number))
+            return self._cut_out(text, found, path) if found else number
+        except RuleFailedError as failure:
+            return self._failed(failure.rule, path, text)
 
     def _bytes(self, value: bytes, path: str, context: str, about: tuple[int, ...]) -> AnyValue:
         try:
@@ -245,10 +252,10 @@ class Walk:
         """Texts that are one text: each without its part of what is found in the whole."""
         redacted: list[AnyValue] = list(items)
         try:
-            found = self._find(joint.join(items)[: self._max_length], ())
+            found = self._find(joint.join(items)[: self._max_length])
             for number, matches in shares(items, found, to_the_end=to_the_end).items():
                 inner = f"{path}[{number}]" if self._explains else ""
-                redacted[number] = self._cut_out(items[number], matches, 0, inner)
+                redacted[number] = self._cut_out(items[number], matches, inner)
         except RuleFailedError as failure:
             return [self._failed(failure.rule, path, joint.join(items))] * len(items)
         return redacted
@@ -260,7 +267,7 @@ class Walk:
         if known is None:
             return self._list(pair, path, context, depth + 1, ())
         inner = f"{path}[1]" if self._explains else ""
-        return [self.value(name, path, "", depth), self._under(known, item, inner, known.name, depth)]
+        return [self.value(name, path, "", depth), self._under(known, item, inner, _text(name), depth)]
 
     def _named(self, name: AnyValue, item: AnyValue) -> Key | None:
         """`["password", "hunter2"]`, `["--token", "abc"]`: what the item before says of this one."""
@@ -276,20 +283,17 @@ class Walk:
             return None
         return known if is_option or self._look(value).rule is None else None
 
-    def _sibling(self, mapping: Mapping[str, AnyValue]) -> Key | None:
-        """`{"name": "password", "value": "hunter2"}`: what the name says of the value.
+    def _sibling(self, mapping: Mapping[str, AnyValue]) -> tuple[str, Key] | None:
+        """`{"name": "password", "value": "hunter2"}`: what the name says of the value; of several, the one that does.
 
         An error of pydantic's says the same with `loc` and `input`.
         """
         if not any(key.lower() in VALUES for key in mapping):
             return None
-        for key, value in mapping.items():
-            named = _last_text(value) if key == "loc" and isinstance(value, list) else value
-            if isinstance(named, str) and len(named) <= 100 and key.lower() in _NAMES:
-                return self._look(named)
-        return None
+        known = [(name, self._look(name)) for name in _names(mapping)]
+        return next((pair for pair in known if pair[1].rule or pair[1].about), known[0] if known else None)
 
-    def _holes(self, mapping: Mapping[str, AnyValue]) -> dict[str, list[Key | None]]:
+    def _holes(self, mapping: Mapping[str, AnyValue]) -> dict[str, list[tuple[str, Key] | None]]:
         """A template and its arguments: for each argument, what the template says of it."""
         arguments = [key for key, value in mapping.items() if _last(key) in _ARGUMENTS and isinstance(value, list)]
         if not arguments:
@@ -301,19 +305,19 @@ class Walk:
                     return dict.fromkeys(arguments, holes)
         return {}
 
-    def _said_before(self, template: str, hole: int) -> Key | None:
+    def _said_before(self, template: str, hole: int) -> tuple[str, Key] | None:
         match = _HOLE.search(template, max(0, hole - 80), hole)
         known = self._look(match["key"]) if match else None
-        return known if known is not None and known.rule is not None else None
+        return (match["key"], known) if match and known and known.rule else None
 
-    def _arguments(self, holes: Sequence[Key | None], value: AnyValue, path: str, depth: int) -> AnyValue:
+    def _arguments(self, holes: Sequence[tuple[str, Key] | None], value: AnyValue, path: str, depth: int) -> AnyValue:
         items = value if isinstance(value, list) else []
         redacted: list[AnyValue] = []
         for number, item in enumerate(items):
             named = holes[number] if number < len(holes) else None
             inner = f"{path}[{number}]" if self._explains else ""
-            if named is not None and named.rule is not None:
-                redacted.append(self._by_key(named, item, inner, named.name, depth + 1))
+            if named is not None:
+                redacted.append(self._by_key(named[1], item, inner, named[0], depth + 1))
             else:
                 redacted.append(self.value(item, inner, "", depth + 1))
         return redacted
@@ -322,17 +326,21 @@ class Walk:
         self.findings.append(Finding(rule.id, path, start, end, rule.action))
 
 
-def _is_harmless(value: dict[str, AnyValue] | list[AnyValue]) -> bool:
-    """What a form or a schema says of a field, or a reference to a secret of Kubernetes."""
-    if isinstance(value, dict):
-        if value.get("type") in _SCHEMA_TYPES and not _HELD.intersection(value):
-            return True
-        return all(key in _REFERENCE for key in value) or all(isinstance(item, int | float) for item in value.values())
-    return all(looks.is_sentence(item) if isinstance(item, str) else _is_reference(item) for item in value)
+def is_long(number: float) -> bool:
+    """Whether it has as many digits as what rules look for."""
+    return not -_LEAST_NUMBER < number < _LEAST_NUMBER
 
 
-def _is_reference(item: AnyValue) -> bool:
-    return isinstance(item, dict) and all(key in _REFERENCE for key in item)
+def number_text(number: float) -> str:
+    """A number as rules see it."""
+    return str(number).removesuffix(".0")
+
+
+def _names(mapping: Mapping[str, AnyValue]) -> Iterator[str]:
+    for key, value in mapping.items():
+        named = _last_text(value) if key == "loc" and isinstance(value, list) else value
+        if isinstance(named, str) and len(named) <= 100 and key.lower() in _NAMES:
+            yield named
 
 
 def _last(key: str) -> str:

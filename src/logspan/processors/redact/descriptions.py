@@ -1,0 +1,67 @@
+"""What stands where a secret would stand and only describes or names one: a schema, a reference, a form's complaint."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from typing import Any
+
+from logspan.processors.redact import looks
+
+_SCHEMA_TYPES = ("string", "object", "array", "integer", "number", "boolean", "null")
+_SCHEMA = frozenset(
+    {
+        *("type", "format", "title", "description", "pattern", "nullable", "required", "readOnly", "writeOnly"),
+        *("minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "uniqueItems", "deprecated"),
+    }
+)
+"""What a schema of JSON or OpenAPI says of a field without saying anything of its values."""
+_REFERENCE = frozenset({"secretName", "name", "optional", "defaultMode", "namespace"})
+"""What a reference to a secret of Kubernetes is made of."""
+_LABEL = re.compile(r"[a-z]{1,40}[0-9]{0,4}(?:[-.][a-z]{0,40}[0-9]{0,4}){0,16}")
+"""A name that people give (RFC 1123)."""
+_COUNTS = frozenset({"count", "total", "max", "min", "limit", "size", "length"})
+_LONGEST = 4_096
+
+
+def is_description(value: object, rule: str) -> bool:
+    """Whether a mapping or a list holds no secret, although a key's rule says so."""
+    if isinstance(value, dict):
+        return _is_schema(value) or _is_count(value) or (rule == "secret" and _is_reference(value))
+    if not isinstance(value, list):
+        return False
+    return all(map(_is_complaint, value)) or (rule == "secret" and all(map(_is_reference, value)))
+
+
+def is_described(text: str, rule: str) -> bool:
+    """The same for a mapping or a list as it is written in JSON, escaped or not, or in Python."""
+    if len(text) > _LONGEST:
+        return False
+    return any(is_description(_parsed(read, text.replace("\\", "")), rule) for read in (json.loads, ast.literal_eval))
+
+
+def _parsed(read: Any, text: str) -> object:
+    try:
+        return read(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
+def _is_schema(value: dict[str, object]) -> bool:
+    return value.get("type") in _SCHEMA_TYPES and _SCHEMA.issuperset(value)
+
+
+def _is_reference(value: object) -> bool:
+    if not isinstance(value, dict) or not _REFERENCE.issuperset(value):
+        return False
+    return all(_LABEL.fullmatch(item) for item in value.values() if isinstance(item, str))
+
+
+def _is_count(value: dict[str, object]) -> bool:
+    """`{"cookies": {"enabled": true, "count": 2}}`."""
+    return all(isinstance(item, bool) or (isinstance(item, int) and key in _COUNTS) for key, item in value.items())
+
+
+def _is_complaint(item: object) -> bool:
+    return isinstance(item, str) and looks.is_complaint(item)

@@ -1,0 +1,129 @@
+"""R7.3: the one look at a whole record never says "nothing there" where a walk through all of it finds something."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry._logs import SeverityNumber
+
+from logspan.processors.redact import Redactor
+from logspan.record import Record
+from logspan.settings import RedactionSettings
+from tests.redaction.corpus import Case, negatives, positives
+
+CASES = [*positives(), *negatives()]
+OWN: list[dict[str, Any]] = [
+    {},
+    {"set": "strict"},
+    {"blocked_values": ["^X-[0-9]+$"]},
+    {"blocked_values": [r"\A[a-z]+\z", r"(?m)^b.*$", r"\bname\b"]},
+    {"blocked_values": ["^[0-9]{1,4}$"], "allowed_values": ["^42$"]},
+    {"blocked_values": ["x*", "[^a-z]$"]},
+    {"allowed_values": ["^.*$"]},
+    {"allowed_values": ["hunter"], "blocked_keys": ["note", "id"]},
+    {"blocked_key_patterns": ["^x_.*_private$", "^user"]},
+    {"blocked_key_patterns": [r"\bname\b", "^a|b$"], "allowed_keys": ["token"]},
+    {"rules": {"bed": {"pattern": "^[a-z]+$", "near": ["ward"]}, "badge": {"keys": ["badge number"]}}},
+    {"ignored_keys": ["note"], "actions": {"email": "hash"}},
+]
+
+
+@cache
+def redactor(number: int) -> Redactor:
+    return Redactor.from_settings(RedactionSettings(**OWN[number]))
+
+
+def check(tool: Redactor, body: Any, event_name: str | None, attributes: dict[str, Any]) -> None:
+    """What a walk finds, according to `explain`, is gone afterwards; where it finds nothing, nothing changes."""
+    record = Record(None, SeverityNumber.INFO, "INFO", body, dict(attributes), event_name=event_name)
+    tool(record)
+    for before, after in ((body, record.body), (event_name, record.event_name), (attributes, record.attributes)):
+        assert bool(tool.explain(before)) == (after != before), (before, after)
+    assert tool.attributes(attributes) == record.attributes or "#" in str(record.attributes)
+
+
+def flat(case: Case) -> dict[str, Any]:
+    """What of a case stands in attributes of plain values."""
+    given = case.attributes or {"note": case.text}
+    return {key: value for key, value in given.items() if isinstance(value, str | int | float)}
+
+
+@pytest.mark.parametrize("number", range(len(OWN)))
+def test_what_a_walk_finds_in_a_case_is_never_overlooked(number: int) -> None:
+    """Each case of the corpus: as it is, as attributes beside others, as a body, as the name of an event."""
+    tool = redactor(number)
+    for case in CASES[number % 8 :: 8] if number else CASES:
+        attributes = flat(case)
+        check(tool, f"order {number} placed", None, {"user_name": "kim", **attributes, "path": "/orders/1"})
+        check(tool, case.text, None, {"note": 1.5})
+        if case.text and len(case.text) < 200:
+            check(tool, "x", case.text, {"a": case.text, "b": True})
+
+
+ANNOUNCING = [
+    *("password for bob", "cvv for card", "new password of", "token is", "the pin", "otp sent to kim", "key", "user"),
+    *(
+        "x_my_private",
+        "ward",
+        "note",
+        "id",
+        "name",
+        "value",
+        "field",
+        "badge number",
+        "user.id",
+        "card",
+        "ssn",
+        "phone",
+    ),
+    *(
+        "session for",
+        "auth scheme basic",
+        "login",
+        "curl -u",
+        "-p",
+        "select",
+        "set-cookie for",
+        "date of birth",
+        "ключ",
+    ),
+]
+PLAIN = [
+    *("hunter2X9", "123", "kim", "X-12", "b12", "42", "basic", "Bearer", "abcdef0123456789abcdef", "x", "", "a=b"),
+    *("4111 1111 1111 1111", "684885775", "kim@example.com", "dXNlcjpwYXNzd29yZA==", "password", "is", "ward b", "-"),
+    *("AKIAIOSFODNN7EXAMPLE", "user:hunter2@db.local:5432", "70617373776f72643d68756e74657232", "[REDACTED:x]", "~"),
+]
+TEXTS = st.one_of(
+    st.sampled_from(PLAIN),
+    st.lists(st.sampled_from([*PLAIN, *ANNOUNCING]), min_size=1, max_size=4).map(" ".join),
+    st.sampled_from(CASES).map(lambda case: case.text or "x").filter(lambda text: len(text) < 400),
+    st.text(max_size=20),
+)
+VALUES = st.one_of(
+    TEXTS, st.sampled_from([True, None, 42, 1.5, 684885775, 4111111111111111, 4556564391519480.0, -(10**8)])
+)
+KEYS = st.one_of(
+    st.sampled_from(ANNOUNCING),
+    st.lists(st.sampled_from([*ANNOUNCING, *PLAIN]), min_size=1, max_size=3).map(" ".join),
+    st.text(min_size=1, max_size=10),
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.integers(0, len(OWN) - 1), VALUES, st.none() | TEXTS, st.dictionaries(KEYS, VALUES, max_size=5))
+def test_what_a_walk_finds_is_never_overlooked(
+    number: int, body: Any, event_name: str | None, attributes: dict[str, Any]
+) -> None:
+    """Whatever keys announce, whatever stands side by side, whatever the user's own expressions ask for."""
+    attributes = {key: value for key, value in attributes.items() if key}
+    check(redactor(number), body, event_name, attributes)
+
+
+@pytest.mark.parametrize("key", ["password for bob", "cvv for card", "token for shop"])
+def test_a_key_may_announce_a_secret_in_words(key: str) -> None:
+    """Its last words say nothing, the line that it makes with its value does."""
+    assert "739" not in str(Redactor().attributes({key: "hunter739X9" if "cvv" not in key else "739"}))
