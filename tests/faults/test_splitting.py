@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ import pytest
 
 from logspan.testing import GrpcReply, OtlpGrpcSink, OtlpSink, Reply, Request
 from logspan.testing.grpc_sink import GrpcRequest
-from tests.faults.support import GRPC, HTTP, Caller, Sink, Start, account, ids, until
+from tests.faults.support import GRPC, HTTP, Caller, Gate, Sink, Start, account, ids, until
 
 WHOLE = {"schedule_delay": 30.0}
 SPOOLS = ("no spool", "overflow", "always")
@@ -119,3 +122,41 @@ def test_8_the_next_process_has_the_rest_of_a_batch(start: Start, tmp_path: Path
         until(lambda: set(ids(sink.records())) == set(caller.ids))
         until(lambda: following.ledger.snapshot().exporters["otlp"].spooled == 0)
     assert len(sink.records()) - 512 in (0, 128)
+
+
+LOGS_A_BATCH = """
+import sys, time
+from logspan import build_pipeline
+from tests.faults.support import Caller, settings_for
+storage = {"directory": sys.argv[2], "mode": "always", "fsync": 30.0}
+pipeline = build_pipeline(settings_for(sys.argv[1], file_storage=storage, sending_queue={"schedule_delay": 30.0}))
+Caller(pipeline).log(512)
+time.sleep(60)
+"""
+
+
+def test_3_kill_9_in_the_middle_of_a_divided_batch(start: Start, tmp_path: Path) -> None:
+    """Killed between two parts: the whole batch is on disk still, all of it arrives, and only of it anything twice."""
+    turn, gate, third = itertools.count(), Gate(), threading.Event()
+
+    def answer() -> None:
+        if next(turn) == 2:
+            third.set()
+            gate(None)
+
+    with taking(HTTP, 64, answer) as sink:
+        command = [sys.executable, "-c", LOGS_A_BATCH, sink.endpoint, str(tmp_path / "spool")]
+        with subprocess.Popen(command, cwd=Path(__file__).parents[2]) as child:
+            assert third.wait(30)
+            child.kill()
+        before = len(sink.records())
+        gate.open()
+        pipeline = start(sink.endpoint, **storage(tmp_path, "always"))
+        until(lambda: set(ids(sink.records())) == set(range(512)), 30)
+        until(lambda: pipeline.ledger.snapshot().exporters["otlp"].spooled == 0, 30)
+        exporter = pipeline.ledger.snapshot().exporters["otlp"]
+        twice = len(sink.records()) - 512
+    assert before == 128
+    assert 128 <= twice <= 192  # with the part whose answer nobody has read
+    assert (exporter.adopted, exporter.replayed, exporter.delivered, exporter.lost) == (512, 512, 512, 0)
+    assert exporter.balanced
