@@ -156,7 +156,7 @@ def test_a_full_spool_counts_what_it_drops(spools: Spools, mode: Mode) -> None:
         until(lambda: kit.ledger.snapshot().in_flight < 600)
     assert sum(path.stat().st_size for path in spools.directory.rglob("*") if path.is_file()) <= 1 << 16
     memory.release()
-    kit.drain()
+    assert kit.drain(50)
     snapshot = kit.ledger.snapshot()
     assert snapshot.dropped["spool_full"] > 0
     assert snapshot.delivered + snapshot.dropped["spool_full"] == 5_000

@@ -21,8 +21,9 @@ from logspan.errors import SettingsError
 from logspan.spool import survey
 from logspan.testing import InMemoryExporter, OtlpSink
 from tests.faults.support import Caller, Gate, Start, account, ids, settings_for, until
+from tests.spool.support import ROOT, small_disk
+from tests.spool.support import run as run_program
 
-ROOT = Path(__file__).parents[2]
 MIB = 1 << 20
 
 PRELUDE = """
@@ -53,28 +54,19 @@ def log_on(pipeline, caller, until_what):
 """
 
 
-def run(program: str, folder: Path, mode: str, *, before: list[str] | None = None) -> None:
+def run(program: str, folder: Path, mode: str, *, on: list[str] | None = None) -> None:
     """Run a program after the prelude; it has assertions of its own."""
-    command = [*(before or []), sys.executable, "-c", PRELUDE + textwrap.dedent(program), str(folder), mode]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
+    run_program(PRELUDE + textwrap.dedent(program), str(folder), mode, on=on or (), timeout=100)
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> list[str]:
+def disk(tmp_path: Path) -> list[str]:
     """A command that runs another one with a tmpfs of 512 KiB at `tmp_path`, which it alone sees."""
-    mount = f'mount -t tmpfs -o size=512k tmpfs {tmp_path} && exec "$@"'
-    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
-    if (
-        shutil.which("unshare") is None
-        or subprocess.run([*command, "true"], capture_output=True, check=False).returncode
-    ):
-        pytest.skip("no mount namespaces here")
-    return command
+    return small_disk(tmp_path, "512k")
 
 
 @pytest.mark.parametrize("mode", ["overflow", "always"])
-def test_20_a_full_disk(tmp_path: Path, small_disk: list[str], mode: str) -> None:
+def test_20_a_full_disk(tmp_path: Path, disk: list[str], mode: str) -> None:
     """It fills up while the peer is away: memory takes over, health tells; with room again it is used again."""
     program = """
         gates = [gate, Gate()]
@@ -103,7 +95,7 @@ def test_20_a_full_disk(tmp_path: Path, small_disk: list[str], mode: str) -> Non
             assert sorted(arrived) == caller.ids
             assert not list((root / "spool").rglob("*.seg"))
     """
-    run(program, tmp_path, mode, before=small_disk)
+    run(program, tmp_path, mode, on=disk)
 
 
 @pytest.mark.parametrize("mode", ["overflow", "always"])
@@ -168,7 +160,7 @@ def test_21_a_directory_that_cannot_be_used_is_told_at_the_start(
         account(pipeline, caller, ids(sink.records()))
 
 
-def test_21_a_read_only_directory_is_told_at_the_start(tmp_path: Path, small_disk: list[str]) -> None:
+def test_21_a_read_only_directory_is_told_at_the_start(tmp_path: Path, disk: list[str]) -> None:
     """Even to root, and without a try that would leave something behind; one that is only missing is no trouble."""
     program = """
         from logspan.errors import SettingsError
@@ -188,7 +180,7 @@ def test_21_a_read_only_directory_is_told_at_the_start(tmp_path: Path, small_dis
             assert pipeline.flush(20)
             account(pipeline, caller, ids(sink.records()))
     """
-    run(program, tmp_path, "overflow", before=small_disk)
+    run(program, tmp_path, "overflow", on=disk)
 
 
 def segments(spool: Path) -> int:

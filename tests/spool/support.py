@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from logspan.spool import Loss, Spool, SpoolConfig
 
 EXPORTER = "otlp"
+ROOT = Path(__file__).parents[2]
 
 
 def payload(number: int, length: int = 100) -> bytes:
@@ -74,3 +80,22 @@ def lost(losses: tuple[Loss, ...]) -> dict[str, tuple[int, int]]:
         frames, records = sums.get(loss.reason, (0, 0))
         sums[loss.reason] = (frames + loss.frames, records + loss.records)
     return sums
+
+
+def small_disk(at: Path, size: str) -> list[str]:
+    """A command that runs another one with a tmpfs of that size at a directory, which it alone sees."""
+    mount = f'mount -t tmpfs -o size={size} tmpfs {at} && exec "$@"'
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
+    works = (
+        shutil.which("unshare") and not subprocess.run([*command, "true"], capture_output=True, check=False).returncode
+    )
+    if not works:
+        pytest.skip("no mount namespaces here; RLIMIT_FSIZE is tested everywhere")
+    return command
+
+
+def run(program: str, *arguments: str, on: Sequence[str] = (), timeout: float = 30.0) -> None:
+    """Run a program that has assertions of its own, `on` a small disk or not."""
+    command = [*on, sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout, cwd=ROOT)
+    assert done.returncode == 0, done.stderr

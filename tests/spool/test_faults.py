@@ -7,8 +7,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,7 @@ import pytest
 from logspan.spool import NotStored, Spool, Stored, survey
 from logspan.spool.files import write_whole
 from logspan.testing import FakeClock
-from tests.spool.support import EXPORTER, config, drain, fill, lost, segments, spool
+from tests.spool.support import EXPORTER, config, drain, fill, lost, run, segments, small_disk, spool
 
 LONGEST_PATIENCE = 30.0
 
@@ -52,30 +50,19 @@ assert drain(it) == list(range(stored + 1))
 assert it.take_losses() == ()
 it.close()
 assert segments(root) == []
-print("stored", stored)
 """
 
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> list[str]:
     """A command that runs another one with a tmpfs of 128 KiB at `tmp_path`, which it alone sees."""
-    mount = f'mount -t tmpfs -o size=128k tmpfs {tmp_path} && exec "$@"'
-    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]
-    if (
-        shutil.which("unshare") is None
-        or subprocess.run([*command, "true"], capture_output=True, check=False).returncode
-    ):
-        pytest.skip("no mount namespaces here; RLIMIT_FSIZE is tested everywhere")
-    return command
+    return small_disk(tmp_path, "128k")
 
 
 @pytest.mark.parametrize("fsync", ["1", "0"])
 def test_a_full_disk(tmp_path: Path, tiny_disk: list[str], fsync: str) -> None:
     """Faults, row 20: frames are refused, none is half written, none that was stored is lost, and it recovers."""
-    command = [*tiny_disk, sys.executable, "-c", ON_A_FULL_DISK, str(tmp_path), fsync]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.startswith("stored")
+    run(ON_A_FULL_DISK, str(tmp_path), fsync, on=tiny_disk)
 
 
 READ_ONLY = """
@@ -108,9 +95,7 @@ it.close()
 
 def test_a_read_only_disk(tmp_path: Path, tiny_disk: list[str]) -> None:
     """Faults, row 21: appends are refused, nothing is adopted that could not be acknowledged, and both recover."""
-    command = [*tiny_disk, sys.executable, "-c", READ_ONLY, str(tmp_path)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
-    assert run.returncode == 0, run.stderr
+    run(READ_ONLY, str(tmp_path), on=tiny_disk)
 
 
 UNDER_A_LIMIT = """
@@ -139,9 +124,7 @@ it.close()
 
 def test_a_limit_on_the_size_of_files(tmp_path: Path) -> None:
     """Faults, row 20: at RLIMIT_FSIZE a new segment is begun, and a frame over it is refused; SIGXFSZ kills nobody."""
-    command = [sys.executable, "-c", UNDER_A_LIMIT, str(tmp_path)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
-    assert run.returncode == 0, run.stderr
+    run(UNDER_A_LIMIT, str(tmp_path))
 
 
 def test_a_short_write_is_finished_or_taken_back(tmp_path: Path) -> None:
