@@ -90,11 +90,11 @@ class RequestBindings:
     def enter_routes(self) -> Place:
         """Go below the middleware; what a middleware in a task of its own has bound is the request's from here on."""
         before = _place.get()
-        with self._lock:
-            if before.apart:
+        if before.apart:
+            with self._lock:
                 self.attributes = {**self.attributes, **before.bound}
-            self.own_task()
-            _place.set(Place(self, self.attributes, inside=True))
+        self.own_task()
+        _place.set(Place(self, self.attributes, inside=True))
         return before
 
     def leave_routes(self, before: Place) -> None:
@@ -105,7 +105,8 @@ class RequestBindings:
         """Count the task that calls among the request's own."""
         task = self._caller()
         if task is not None and task is not _MISSING and not self._owns(task):
-            self._tasks = (*self._tasks, weakref.ref(task))
+            with self._lock:
+                self._tasks = (*self._tasks, weakref.ref(task))
 
     def _caller(self) -> Any:
         """The task that calls; None in a callback of the event loop, `_MISSING` in a thread without one."""
@@ -115,7 +116,10 @@ class RequestBindings:
             return _MISSING
 
     def _owns(self, task: Any) -> bool:
-        return any(own() is task for own in self._tasks)
+        for own in self._tasks:  # noqa: SIM110 - asked three times in a request, and a generator costs more
+            if own() is task:
+                return True
+        return False
 
     def accepts(self, place: Place) -> bool:
         """Whether what is bound at a place is bound for the request."""

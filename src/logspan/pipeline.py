@@ -24,6 +24,7 @@ from logspan.health import HealthReport, report
 from logspan.ledger import ExporterSnapshot, Ledger, LedgerSnapshot
 from logspan.processors.enrich import EnrichParts
 from logspan.processors.redact import Redactor
+from logspan.record import Record
 from logspan.root import RootProcessor
 
 _MOMENT = 0.1
@@ -78,6 +79,7 @@ class PipelineLoggerProvider(LoggerProvider):
         self._known: dict[str, Logger] = {}
         self.pipeline: Callable[[], Pipeline | None] = _no_pipeline
         """Whose provider this is; None when that is gone."""
+        self._beside: tuple[LogRecordProcessor, ...] = ()
         self._reentrant = super().get_logger("logspan.reentrant")
         self.begin()
 
@@ -105,6 +107,14 @@ class PipelineLoggerProvider(LoggerProvider):
             logger = self._make(name, None, None, None)
             return logger if logger is self._reentrant else self._known.setdefault(name, logger)
         return self._make(name, version, schema_url, attributes)
+
+    def emit(self, record: Record) -> None:
+        """Take a record of ours that is whole: what the SDK's `Logger.emit` comes to, which would look at its parts."""
+        if self._beside:
+            _ = record.attributes  # made now: later the delivery worker looks at the same time
+        self._root.on_emit(record)
+        for processor in self._beside:
+            processor.on_emit(record)
 
     def count_self_log(self) -> None:
         """Count a record that the pipeline has itself caused, and that goes no further."""
@@ -142,6 +152,7 @@ class PipelineLoggerProvider(LoggerProvider):
             stacklevel=2,
         )
         super().add_log_record_processor(log_record_processor)
+        self._beside = (*self._beside, log_record_processor)
 
 
 class Pipeline:

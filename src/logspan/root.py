@@ -17,9 +17,9 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from logspan.context import inside_pipeline
 from logspan.delivery.admission import Admission
 from logspan.failing import OWN_FAILURES
-from logspan.ledger import Ledger, Tally
+from logspan.ledger import Ledger
 from logspan.notices import Notices
-from logspan.record import Record
+from logspan.record import LateRecord, Record
 
 Decider = Callable[[Record], bool]
 Enricher = Callable[[Record], None]
@@ -50,7 +50,12 @@ class RootProcessor(LogRecordProcessor):
     def __init__(
         self, stages: Stages, admission: Admission, batch: LogRecordProcessor, ledger: Ledger, notices: Notices
     ) -> None:
-        self._stages = stages
+        self._enabled = stages.enabled
+        self._deciders = (
+            *((name, keeps, False) for name, keeps in stages.filters),
+            *((name, keeps, True) for name, keeps in stages.samplers),
+        )
+        self._enrichers = tuple(stages.enrichers)
         self._admission = admission
         self._batch = batch
         self._ledger = ledger
@@ -89,7 +94,10 @@ class RootProcessor(LogRecordProcessor):
         if self.closed:
             self._ledger.dropped.add("after_shutdown")
             return None
-        record = log_record if type(log_record) is Record else Record.from_sdk(log_record)
+        if type(log_record) is Record or type(log_record) is LateRecord:
+            record: Record = log_record
+        else:
+            record = Record.from_sdk(log_record)
         try:
             kept = self._run_stages(record)
         except BaseException:  # Ctrl-C in a stage: it is the caller's, and the record goes with it
@@ -102,28 +110,21 @@ class RootProcessor(LogRecordProcessor):
         return record if kept else None
 
     def _run_stages(self, record: Record) -> bool:
-        stages, ledger = self._stages, self._ledger
-        if not self._keeps(record, stages.filters, ledger.filtered):
-            return False
-        if not self._keeps(record, stages.samplers, ledger.sampled_out):
-            return False
-        for name, enrich in stages.enrichers:
-            try:
-                enrich(record)
-            except OWN_FAILURES as error:
-                self._stage_failed(name, error)
-        return True
-
-    def _keeps(self, record: Record, deciders: Sequence[tuple[str, Decider]], dropped: Tally) -> bool:
-        for name, keeps in deciders:
+        """Whether the record is kept; one that is not is counted."""
+        for name, keeps, samples in self._deciders:
             try:
                 if keeps(record):
                     continue
             except OWN_FAILURES as error:
                 self._stage_failed(name, error)
                 continue
-            dropped.one()
+            (self._ledger.sampled_out if samples else self._ledger.filtered).one()
             return False
+        for name, enrich in self._enrichers:
+            try:
+                enrich(record)
+            except OWN_FAILURES as error:
+                self._stage_failed(name, error)
         return True
 
     def _enqueue(self, record: Record) -> None:
@@ -180,7 +181,7 @@ class RootProcessor(LogRecordProcessor):
             return False
         scope = None if instrumentation_scope is None else instrumentation_scope.name
         try:
-            return self._stages.enabled(scope, 0 if severity_number is None else severity_number.value)
+            return self._enabled(scope, 0 if severity_number is None else severity_number.value)
         except Exception as error:
             self._stage_failed("filter", error)
             return True

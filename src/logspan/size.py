@@ -5,7 +5,7 @@ from __future__ import annotations
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.util.types import AnyValue
 
-from logspan.record import Record
+from logspan.record import LateRecord, Record
 
 UNIT = 1_024
 """Bytes; weights are in whole units of this size."""
@@ -16,7 +16,9 @@ _CONTAINERS = frozenset({list, dict})
 
 
 def size(record: Record) -> int:
-    """The memory that a record takes, in bytes, by estimate."""
+    """The memory that a record takes, or is going to take, in bytes, by estimate."""
+    if type(record) is LateRecord and record.is_due:
+        return record.estimate + sum(map(_size, record.added))
     attributes = record.attributes
     total = _RECORD + _ATTRIBUTE * len(attributes) + _size(record.body)
     for value in attributes.values():

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import dataclasses
+import gc
 import logging
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,11 +14,14 @@ import pytest
 from blockbuster import blockbuster_ctx
 from fastapi import APIRouter, BackgroundTasks, FastAPI, HTTPException, Request, WebSocket
 from fastapi.responses import PlainTextResponse, StreamingResponse
+from opentelemetry.sdk._logs import LogRecordProcessor
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.websockets import WebSocketDisconnect
 
 from logspan import bind, get_logger
+from logspan.context import current_request
+from logspan.pipeline import UnredactedProcessorWarning
 from tests.fastapi.support import TestClient, Watched, ids, watched
 
 logger = logging.getLogger("tests.shop")
@@ -375,3 +380,79 @@ def test_a_mounted_app_is_part_of_the_request(mode: str, both: bool) -> None:
         assert len(seen.server_spans()) == 1
         assert len(seen.requests()) == 1
         assert seen.requests()[0].attributes["http.route"] == "/child/v1/orders/{order_id}"
+
+
+class State:
+    """Something of the application's that a request has in its state."""
+
+
+@MODES
+def test_a_request_that_is_over_keeps_nothing_of_the_application(mode: str) -> None:
+    """A session in `request.state` is freed with it, whatever task still has its context, where all is as it was."""
+    app = FastAPI()
+    sessions: list[weakref.ref[State]] = []
+    tasks: list[asyncio.Task[None]] = []
+    found: list[Any] = []
+    may_end = asyncio.Event()
+
+    async def outlive() -> None:
+        await may_end.wait()
+        request = current_request()
+        assert request is not None
+        found.extend((request.method, request.path, request.route, request.header("X-Colour")))
+
+    @app.get("/orders/{order_id}")
+    async def order(request: Request, order_id: int) -> int:
+        request.state.session = State()
+        sessions.append(weakref.ref(request.state.session))
+        tasks.append(asyncio.create_task(outlive()))
+        return order_id
+
+    @app.get("/end")
+    async def end() -> None:
+        may_end.set()
+        await asyncio.wait(tasks)
+
+    with watched(app, tracing={"instrumentation": mode}) as seen, TestClient(app) as client:
+        client.get("/orders/1", headers={"X-Colour": "blue"})
+        gc.collect()
+        assert sessions[0]() is None
+        client.get("/end")
+        first, _ = seen.requests()
+    assert found == ["GET", "/orders/1", "/orders/{order_id}", "blue"]
+    assert first.attributes["http.route"] == "/orders/{order_id}"
+
+
+def test_a_large_header_counts_for_the_queue() -> None:
+    """What waits with a record is bounded in bytes, whatever clients send."""
+    app = FastAPI()
+    with watched(app) as seen, TestClient(app) as client:
+        client.get("/nothing")
+        client.get("/nothing", headers={"x-large": "x" * 50_000})
+        assert len(seen.requests()) == 2
+        records: list[Any] = [record.log_record for record in seen.memory.records()]
+    small, large = (record.weight for record in records if record.event_name == "http.server.request")
+    assert small < 8
+    assert large >= 49
+
+
+def test_a_processor_beside_the_pipeline_sees_the_record_whole() -> None:
+    """Somebody's own, which was warned of: it gets the request's record like all others."""
+    app, bodies = FastAPI(), list[Any]()
+
+    class Own(LogRecordProcessor):
+        def on_emit(self, log_record: Any) -> None:
+            bodies.append((log_record.body, log_record.attributes["url.path"]))
+
+        def shutdown(self) -> None:
+            pass
+
+        def force_flush(self, timeout_millis: int = 0) -> bool:
+            return True
+
+    with watched(app, filter={"included_scopes": ["logspan.request"]}) as seen:
+        with pytest.warns(UnredactedProcessorWarning):
+            seen.handle.pipeline.logger_provider.add_log_record_processor(Own())
+        with TestClient(app) as client:
+            client.get("/nothing")
+    assert [(body.split()[:3], path) for body, path in bodies if body] == [(["GET", "/nothing", "404"], "/nothing")]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Iterator
+from collections.abc import Sequence
 from time import perf_counter
-from typing import Any
 
 from opentelemetry.trace import format_trace_id
 
@@ -14,6 +13,8 @@ from logspan.fastapi.asgi import Message, Receive, Send, header, size_of
 from logspan.fastapi.content import Content, media_type_of
 from logspan.fastapi.peek import peek
 from logspan.fastapi.request import Request
+
+Headers = Sequence[tuple[bytes, bytes]]
 
 _STARTS = ("http.response.start", "websocket.http.response.start")
 _ANSWERS = (*_STARTS, "websocket.accept")
@@ -68,33 +69,38 @@ class Exchange:
 
     async def send(self, message: Message) -> None:
         """Hand a message on to the server. The response is over before its last message leaves."""
-        message, last = self._prepared(message)
+        kind, last = None, False
+        try:
+            kind = message["type"]
+            if kind in _ANSWERS:
+                message = self._starting(message)
+            elif self._is_last(kind, message):
+                last = True
+                self._ending()
+        except Exception as error:
+            self._blame("send", error)
         try:
             await self._send(message)
         except BaseException as error:
             self._refused(message, error)
             raise
         try:
-            self._sent(message, last=last)
+            if kind in _BODIES:
+                self._sent_body(message)
+            elif kind in _ANSWERS:
+                self._sent_answer(message)
+            else:
+                self._sent_other(message)
+            if last:
+                self.request.completed()
         except Exception as error:
             self._blame("send", error)
 
-    def _prepared(self, message: Message) -> tuple[Message, bool]:
-        """The message as it goes out, and whether it is the last."""
-        try:
-            kind = message["type"]
-            if kind in _ANSWERS:
-                message = {**message, "headers": list(message.get("headers", ()))}  # they may be read only once
-                self._starting(message)
-                return message, False
-            if self._is_last(kind, message):
-                if self.request.slow and self.request.first_byte_at is not None:
-                    self.look()
-                self.request.live = False
-                return message, True
-        except Exception as error:
-            self._blame("send", error)
-        return message, False
+    def _ending(self) -> None:
+        request = self.request
+        if request.options.slow_threshold and request.slow and request.first_byte_at is not None:
+            self.look()
+        request.live = False
 
     def _is_last(self, kind: str, message: Message) -> bool:
         if kind in _BODIES:
@@ -113,27 +119,29 @@ class Exchange:
         except Exception as error:
             self._blame("receive", error)
 
-    def _starting(self, message: Message) -> None:
-        """Add the headers that the client knows the request by, unless the application has set them itself."""
+    def _starting(self, message: Message) -> Message:
+        """With the headers that the client knows the request by, unless the application has set them itself."""
         request = self.request
         if request.span is None:
             request.saw_span()
-        headers = message["headers"]
+        headers = list(message.get("headers", ()))  # they may be read only once
         if message["type"] == "http.response.start":
             self._trailers = bool(message.get("trailers", False))
             request.response_headers = headers
             if request.settle().response_body:
-                request.response_content = self._content(message)
-        names = {key.lower() for key, _ in headers}
-        added = [(name, value.encode("latin-1")) for name, value in self._ids() if name not in names]
-        message["headers"] = [*headers, *added]
+                request.response_content = self._content({**message, "headers": headers})
+        return {**message, "headers": [*headers, *self._ids(headers)]}
 
-    def _ids(self) -> Iterator[tuple[bytes, str]]:
-        request = self.request
-        if request.config.header is not None and request.span is not None:
-            yield request.config.header, format_trace_id(request.span.get_span_context().trace_id)
-        if request.config.identification.header is not None and request.id is not None:
-            yield request.config.identification.header, request.id
+    def _ids(self, headers: Headers) -> Headers:
+        request, config = self.request, self.request.config
+        names = {key.lower() for key, _ in headers}
+        ids: list[tuple[bytes, bytes]] = []
+        trace, name = config.header, config.identification.header
+        if trace is not None and trace not in names and request.span is not None:
+            ids.append((trace, format_trace_id(request.span.get_span_context().trace_id).encode("ascii")))
+        if name is not None and name not in names and request.id is not None:
+            ids.append((name, request.id.encode("latin-1")))
+        return ids
 
     def _content(self, message: Message) -> Content | None:
         """Where the body goes that belongs to a scope or to the start of a response, if it is to be kept."""
@@ -142,22 +150,11 @@ class Exchange:
             return None
         return Content(media_type, self.request.options.body_size)
 
-    def _sent(self, message: Message, *, last: bool) -> None:
-        """Note what has reached the server."""
-        kind, request = message["type"], self.request
-        if kind in _STARTS:
-            request.status = message["status"]
-            request.first_byte_at = perf_counter()
-        elif kind in _BODIES:
-            self._sent_body(message.get("body") or b"")
-        elif kind == "websocket.accept":
-            request.status = 101
-            request.first_byte_at = perf_counter()
-        else:
-            self._sent_other(message)
-        if last:
-            request.complete = True
-            request.ended_at = request.ended_at or perf_counter()
+    def _sent_answer(self, message: Message) -> None:
+        """Note that the answer has reached the server."""
+        request = self.request
+        request.status = 101 if message["type"] == "websocket.accept" else message["status"]
+        request.first_byte_at = perf_counter()
 
     def _sent_other(self, message: Message) -> None:
         kind, request = message["type"], self.request
@@ -172,8 +169,8 @@ class Exchange:
             if not request.disconnected:
                 request.close_code = message.get("code", 1000)
 
-    def _sent_body(self, body: Any) -> None:
-        request = self.request
+    def _sent_body(self, message: Message) -> None:
+        request, body = self.request, message.get("body") or b""
         if request.scope.get("method") == "HEAD":  # the server keeps it to itself
             return
         self._count(size_of(body))

@@ -15,6 +15,7 @@ from logspan.fastapi.record import conclude
 from logspan.fastapi.request import SCOPE_KEY, Request
 from logspan.fastapi.visit import NATIVE_KEY, Visit
 
+_REQUESTS = frozenset({"http", "websocket"})
 _LIFESPAN_ENDS = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed", "lifespan.startup.failed"})
 
 
@@ -39,16 +40,9 @@ class RequestLayer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on; nothing of ours changes what comes of it."""
-        if not self.edge.active:
-            await self.app(scope, receive, send)
-        elif scope["type"] in ("http", "websocket"):
-            await self._request(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._lifespan(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
-
-    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self.edge.active or scope["type"] not in _REQUESTS:
+            await self._other(scope, receive, send)
+            return
         visit = Visit(self.edge.config, scope, fresh_context=self.outermost)
         exchange = Exchange(visit.request, receive, send) if visit.request is not None else None
         try:
@@ -66,6 +60,12 @@ class RequestLayer:
                     conclude(exchange.request)
             finally:  # a signal handler may raise in there
                 visit.leave()
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.edge.active and scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def watched_receive() -> Message:
@@ -100,17 +100,13 @@ class RouteLayer:
         if self.edge.spans != "off":
             scope.setdefault(NATIVE_KEY, None)  # FastAPI steps aside for others here, and so must apps mounted below
         before = request.reached_routes(scope)
+
+        def answer(message: Message) -> Awaitable[None]:
+            """Send what the routes say; whatever task says it answers the request, and there is an end to that."""
+            request.answers(message)
+            return send(message)
+
         try:
-            await self.app(scope, receive, _answering(request, send))
+            await self.app(scope, receive, answer)
         finally:
             request.left_routes(before)
-
-
-def _answering(request: Request, send: Send) -> Send:
-    """`send` as the routes have it: whatever task it is called in answers the request, and there is an end to that."""
-
-    async def answer(message: Message) -> None:
-        request.answers(message)
-        await send(message)
-
-    return answer

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from opentelemetry._logs import LoggerProvider
-
 from logspan.fastapi.asgi import Scope
 from logspan.fastapi.client import Proxies
 from logspan.fastapi.content import ContentTypes
 from logspan.fastapi.identification import Identification
 from logspan.notices import Notices
+from logspan.pipeline import PipelineLoggerProvider
 
 _ATTRIBUTE = "__logspan_request_settings__"
 
@@ -43,7 +42,7 @@ class RequestConfig:
     `routes` gives the app's routes as they are now.
     """
 
-    provider: LoggerProvider
+    provider: PipelineLoggerProvider
     routes: Callable[[], Iterable[Any]] = tuple
     options: Options = field(default_factory=Options)
     excluded_paths: frozenset[str] = frozenset()

@@ -11,18 +11,18 @@ from opentelemetry._logs import SeverityNumber
 from logspan.fastapi.failure import Outcome, of_close
 from logspan.fastapi.request import Request
 
-_INFO = (SeverityNumber.INFO, "INFO")
+INFO = (SeverityNumber.INFO, "INFO")
 _WARN = (SeverityNumber.WARN, "WARN")
 _ERROR = (SeverityNumber.ERROR, "ERROR")
 _GATEWAY_TIMEOUT = 504
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 SEVERITIES = {
-    Outcome.OK: _INFO,
-    Outcome.CLIENT_ERROR: _INFO,
+    Outcome.OK: INFO,
+    Outcome.CLIENT_ERROR: INFO,
     Outcome.SERVER_ERROR: _ERROR,
     Outcome.EXCEPTION: _ERROR,
-    Outcome.CLIENT_DISCONNECT: _INFO,
+    Outcome.CLIENT_DISCONNECT: INFO,
     Outcome.CANCELLED: _WARN,
     Outcome.TIMEOUT: _ERROR,
 }
@@ -43,7 +43,7 @@ def ending_of(request: Request) -> Ending:
     status = request.final_status()
     outcome = _outcome(request, status)
     severity, slow = SEVERITIES[outcome], request.slow
-    if slow and severity is _INFO:
+    if slow and severity is INFO:
         severity = _WARN
     return Ending(outcome, severity, status, slow, _error(request, outcome))
 

@@ -2,54 +2,80 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from time import perf_counter, time_ns
+from typing import Any
 
-from opentelemetry._logs import NoOpLogger
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from logspan.fastapi.attributes import attributes_of
-from logspan.fastapi.outcome import Ending, ending_of
+from logspan.fastapi.outcome import INFO, Ending, ending_of
 from logspan.fastapi.request import Request
-from logspan.record import Record
+from logspan.record import LateRecord, Record
 
 SCOPE_NAME = "logspan.request"
 HTTP_EVENT = "http.server.request"
 WEBSOCKET_EVENT = "websocket.server.connection"
+_PLAIN = 2_400
+"""Bytes, as `logspan.size` reckons: a record of 20 attributes with short values."""
 
 
 def conclude(request: Request) -> None:
-    """End a request, and make its record. Never raises."""
+    """End a request, and emit its record. Never raises."""
     try:
         request.live = False
-        _emit(request)
+        if request.ended_at is None:
+            request.ended_at = perf_counter()
+        options = request.settle()
+        if options.record or request.config.options.record:
+            _emit(request, ending_of(request))
+        request.close()
     except Exception as error:
         request.config.notices.say("request", f"the record of a request failed: {type(error).__name__}")
 
 
-def _emit(request: Request) -> None:
-    request.ended_at = request.ended_at or perf_counter()
-    if not request.speaks:
+def _emit(request: Request, ending: Ending) -> None:
+    if ending.severity is INFO and request.quiet:
         return
-    ending = ending_of(request)
-    if ending.severity[1] == "INFO" and request.quiet:
-        return
-    logger = request.config.provider.get_logger(SCOPE_NAME)
-    if not isinstance(logger, NoOpLogger):
-        logger.emit(_record(request, ending, getattr(logger, "instrumentation_scope", None)))
+    provider = request.config.provider
+    scope = getattr(provider.get_logger(SCOPE_NAME), "instrumentation_scope", None)
+    provider.emit(_record(request, ending, scope))
 
 
 def _record(request: Request, ending: Ending, scope: InstrumentationScope | None) -> Record:
     now = perf_counter()
     ended = request.ended_at or now
-    seconds = round(ended - request.started_at, 6)
-    route = request.route
-    method = "WS" if request.websocket else request.method
-    return Record(
+    record = LateRecord(
         scope,
         *ending.severity,
-        f"{method} {route or request.path} {ending.status or '-'} {seconds * 1000:.1f} ms",
-        attributes_of(request, ending, route, seconds),
+        lambda: _describe(request, ending, round(ended - request.started_at, 6)),
+        estimate=_estimate(request, ending),
         timestamp=time_ns() - int((now - ended) * 1e9),
         event_name=WEBSOCKET_EVENT if request.websocket else HTTP_EVENT,
         span_context=request.span.get_span_context() if request.span else None,
     )
+    if request.request_content is not None or request.response_content is not None:
+        _ = record.attributes  # made at once: nobody knows what the values in a body weigh
+    return record
+
+
+def _describe(request: Request, ending: Ending, seconds: float) -> tuple[str, dict[str, Any]]:
+    """The body and the attributes, of a request that is closed."""
+    try:
+        route = request.route
+        method = "WS" if request.websocket else request.method
+        body = f"{method} {route or request.path} {ending.status or '-'} {seconds * 1000:.1f} ms"
+        return body, attributes_of(request, ending, route, seconds)
+    except Exception as error:
+        request.config.notices.say("request", f"the record of a request failed: {type(error).__name__}")
+        raise
+
+
+def _estimate(request: Request, ending: Ending) -> int:
+    """Bytes of memory that wait with the record: what is the same for all, and what a client or a failure can swell."""
+    scope = request.scope
+    total = _PLAIN + len(scope["path"]) + len(scope.get("query_string", b""))
+    total += sum(map(len, chain.from_iterable(scope.get("headers") or ())))
+    if ending.error:
+        total += sum(map(len, map(str, ending.error.values())))
+    return total

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from time import perf_counter
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, cast
 
 from opentelemetry.trace import Span, get_current_span
 from opentelemetry.util.types import AnyValue
@@ -25,93 +24,58 @@ SCOPE_KEY = "logspan.request"
 CURRENT = cast("ContextVar[Request | None]", REQUEST)
 """The request of this context, as this package has it: no other puts one there."""
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
-
-
-def guarded(method: Callable[Concatenate[Request, _P], _R]) -> Callable[Concatenate[Request, _P], _R | None]:
-    """Keep a failure of ours from the application: say it on stderr and return None."""
-
-    @functools.wraps(method)
-    def guard(self: Request, /, *args: _P.args, **kwargs: _P.kwargs) -> _R | None:
-        try:
-            return method(self, *args, **kwargs)
-        except Exception as error:
-            self.config.notices.say("request", f"{method.__qualname__} failed: {type(error).__name__}")
-            return None
-
-    return guard
+_LASTING = (
+    *("method", "scheme", "path", "root_path", "app_root_path", "query_string", "http_version", "headers"),
+    *("client", "server", "endpoint"),
+)
+"""What is read of the scope when the request is over."""
 
 
 class Request:
     """The state of one request, HTTP or WebSocket; each of its methods is safe to call at any time.
 
-    `live` is True until the last message of the response is handed on. `error_id` is the `id` of the exception that
-    left the application: the exception itself would be kept alive by every context that was copied meanwhile.
-    Times are those of `perf_counter`, sizes in bytes.
+    Times are those of `perf_counter`, sizes in bytes. What is the same at the beginning of every request stands in the
+    class: each of them pays for what is set.
     """
 
-    __slots__ = (
-        "_endpoint",
-        "answered_for",
-        "bindings",
-        "close_code",
-        "complete",
-        "config",
-        "disconnected",
-        "ended_at",
-        "error_id",
-        "failure",
-        "first_byte_at",
-        "live",
-        "options",
-        "refused_id",
-        "request_content",
-        "request_size",
-        "response_content",
-        "response_headers",
-        "response_size",
-        "scope",
-        "span",
-        "start_failed",
-        "started_at",
-        "status",
-        "websocket",
-    )
+    live = True
+    """Until the last message of the response is handed on."""
+    span: Span | None = None
+    status: int | None = None
+    error_id: int | None = None
+    """The `id` of the exception that left the application: every context that was copied would keep itself alive."""
+    refused_id: int | None = None
+    """The `id` of the exception by which the server told that the client has gone."""
+    failure: Failure | None = None
+    first_byte_at: float | None = None
+    ended_at: float | None = None
+    request_size: int | None = None
+    """None while the application has not read anything: what the client sent is not known then."""
+    response_size: int | None = 0
+    """None where the server sends a file whose size it alone knows."""
+    response_headers: Sequence[tuple[bytes, bytes]] = ()
+    request_content: Content | None = None
+    response_content: Content | None = None
+    complete = False
+    start_failed = False
+    answered_for = False
+    """Whether the server answers for a request that was cancelled, too."""
+    disconnected = False
+    """Whether the client was gone before the response was complete."""
+    close_code: int | None = None
+    _endpoint: Any = None
+    _route: str | None = None
+    _over = False
 
     def __init__(self, scope: Scope, config: RequestConfig) -> None:
         self.config = config
+        self.options = config.options
         self.scope = scope
         self.websocket: bool = scope["type"] == "websocket"
-        self.live = True
-        self.span: Span | None = None
-        self.status: int | None = None
-        self.error_id: int | None = None
-        self.failure: Failure | None = None
         self.bindings = config.identification.bindings(scope)
         if config.identification.user is not None:
             self.bindings.ask = self._find_user
         self.started_at = perf_counter()
-        self.first_byte_at: float | None = None
-        self.ended_at: float | None = None
-        self.request_size: int | None = None
-        """None while the application has not read anything: what the client sent is not known then."""
-        self.response_size: int | None = 0
-        """None where the server sends a file whose size it alone knows."""
-        self.response_headers: Sequence[tuple[bytes, bytes]] = ()
-        self.request_content: Content | None = None
-        self.response_content: Content | None = None
-        self.complete = False
-        self.start_failed = False
-        self.answered_for = False
-        """Whether the server answers for a request that was cancelled, too."""
-        self.disconnected = False
-        """Whether the client was gone before the response was complete."""
-        self.refused_id: int | None = None
-        """The `id` of the exception by which the server told that the client has gone."""
-        self.close_code: int | None = None
-        self._endpoint: Any = None
-        self.options = config.options
 
     def settle(self) -> Options:
         """Bring `options` up to date: the settings of the route, once it is known, before those of the app."""
@@ -140,15 +104,14 @@ class Request:
     @property
     def quiet(self) -> bool:
         """Whether it gets a record only when it fails: the path is excluded, and its route does not ask for one."""
-        options = self.settle()
-        if not options.record:
+        if not self.options.record:
             return True
-        return not options.asked_for and self.config.excludes(path_in_app(self.scope))
+        return not self.options.asked_for and self.config.excludes(path_in_app(self.scope))
 
     @property
     def slow(self) -> bool:
         """Whether it took longer than it may, up to now or to its end; a connection that is meant to last never did."""
-        threshold = self.settle().slow_threshold
+        threshold = self.options.slow_threshold
         if not threshold or (self.ended_at or perf_counter()) - self.started_at <= threshold:
             return False
         return not self.websocket and not self._is_event_stream()
@@ -170,53 +133,80 @@ class Request:
     @property
     def route(self) -> str | None:
         """The template of the route that was matched."""
-        return route_of(self.scope, self.span, self.config.routes)
+        return self._route if self._over else route_of(self.scope, self.span, self.config.routes)
 
     def header(self, name: str) -> str | None:
         """The first request header of that name, whatever its case."""
         return header(self.scope, name.lower().encode("latin-1", "replace"))
 
-    @guarded
     def saw_span(self, span: Span | None = None) -> None:
         """Take a span (default: the current one) for the request's own, unless one was seen before."""
-        if self.span is None:
-            span = span or get_current_span()
-            if span.get_span_context().is_valid:
-                self.span = span
+        try:
+            if self.span is None:
+                span = span or get_current_span()
+                if span.get_span_context().is_valid:
+                    self.span = span
+        except Exception as error:
+            self._blame("the span", error)
 
-    @guarded
-    def reached_routes(self, scope: Scope) -> Place:
+    def reached_routes(self, scope: Scope) -> Place | None:
         """Follow the scope that the router will write the route into; what is returned is for `left_routes`."""
-        self.scope = scope
-        if self.span is None:
-            self.saw_span()
-        return self.bindings.enter_routes()
+        try:
+            self.scope = scope
+            if self.span is None:
+                self.saw_span()
+            return self.bindings.enter_routes()
+        except Exception as error:
+            self._blame("the routes", error)
+            return None
 
-    @guarded
     def answers(self, message: Message) -> None:
         """Note a message of the routes: whoever begins the response works for the request, until its last part."""
-        kind = message["type"]
-        if kind == "http.response.start":
-            self.bindings.own_task()
-        elif kind == "http.response.pathsend" or (kind == "http.response.body" and not message.get("more_body")):
-            self.bindings.responded = True
+        try:
+            kind = message["type"]
+            if kind == "http.response.start":
+                self.bindings.own_task()
+            elif kind == "http.response.pathsend" or (kind == "http.response.body" and not message.get("more_body")):
+                self.bindings.responded = True
+        except Exception as error:
+            self._blame("the answer", error)
 
-    @guarded
     def left_routes(self, before: Place | None) -> None:
         """Come back to the middleware."""
-        if before is not None:
-            self.bindings.leave_routes(before)
+        try:
+            if before is not None:
+                self.bindings.leave_routes(before)
+        except Exception as error:
+            self._blame("the routes", error)
 
-    @guarded
     def failed(self, error: BaseException) -> None:
         """Note the exception that leaves the application, with its stack trace as it is now; only the first time."""
         if self.error_id == id(error):
             return
         self.error_id = id(error)
-        if self.error_id == self.refused_id:
-            self.failure = Failure(Outcome.CLIENT_DISCONNECT, {})
-        else:
-            self.failure = failure_of(error, disconnected=self.disconnected)
+        try:
+            if self.error_id == self.refused_id:
+                self.failure = Failure(Outcome.CLIENT_DISCONNECT, {})
+            else:
+                self.failure = failure_of(error, disconnected=self.disconnected)
+        except Exception as failure:
+            self._blame("an exception", failure)
+
+    def completed(self) -> None:
+        """The last part of the response has reached the server."""
+        self.complete = True
+        if self.ended_at is None:
+            self.ended_at = perf_counter()
+
+    def close(self) -> None:
+        """Let go of the scope, where the application's own objects are: contexts and records outlive the request."""
+        self._route = self.route
+        self._over = True
+        scope = self.scope
+        self.scope = {key: scope[key] for key in _LASTING if key in scope}
+
+    def _blame(self, what: str, error: Exception) -> None:
+        self.config.notices.say("request", f"watching {what} failed: {type(error).__name__}")
 
     def final_status(self) -> int | None:
         """The status that goes out; servers send a 500 for an app that ends before it answers, some when cancelled."""

@@ -24,12 +24,13 @@ class Visit:
     `request` is None where there is nothing to watch: the app that this one is mounted in makes the record.
     """
 
+    request: Request | None = None
+    _routing: Token[LoggerProvider | None] | None = None
+    _state: Token[Request | None] | None = None
+    _place: Token[Place] | None = None
+    _otel: Token[Context] | None = None
+
     def __init__(self, config: RequestConfig, scope: Scope, *, fresh_context: bool) -> None:
-        self.request: Request | None = None
-        self._routing: Token[LoggerProvider | None] | None = None
-        self._state: Token[Request | None] | None = None
-        self._place: Token[Place] | None = None
-        self._otel: Token[Context] | None = None
         self._config = config
         try:
             self._enter(scope, fresh_context=fresh_context)

@@ -10,7 +10,4 @@ def enrich_bound(record: Record) -> None:
     """Add the bound attributes; what the log call itself says of a key wins."""
     bound = bound_attributes()
     if bound:
-        attributes = record.attributes
-        for key, value in bound.items():
-            if key not in attributes:
-                attributes[key] = value
+        record.add(bound)

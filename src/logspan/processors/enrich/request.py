@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from opentelemetry.util.types import AnyValue
+
 from logspan.binding import BACKGROUND, is_background, request_here
 from logspan.record import Record
+
+_IN_BACKGROUND: Mapping[str, AnyValue] = MappingProxyType({BACKGROUND: True})
 
 
 def enrich_user(record: Record) -> None:
@@ -19,9 +26,6 @@ def enrich_request(record: Record) -> None:
     request = request_here()
     if request is None:
         return
-    attributes = record.attributes
-    for key, value in request.identity.items():
-        if key not in attributes:
-            attributes[key] = value
+    record.add(request.identity)
     if is_background():
-        attributes[BACKGROUND] = True
+        record.add(_IN_BACKGROUND)
