@@ -84,7 +84,7 @@ class Engine:
         Raises `RuleFailedError`.
         """
         limit = time.perf_counter() + self._timeout
-        text = _encodable(text)
+        text, context = _encodable(text), _encodable(context)
         found: list[Match] = []
         if ours:
             ahead = f"{context}: " if context else ""
