@@ -129,19 +129,22 @@ class PipelineLoggerProvider(LoggerProvider):
             return self._reentrant
         self._making.add(thread)
         try:
-            name, attributes = self._redacted(name, attributes)
-            return super().get_logger(name, version, schema_url, attributes)  # type: ignore[arg-type]
+            return super().get_logger(*self._redacted(name, version, schema_url, attributes))  # type: ignore[arg-type]
         finally:
             self._making.discard(thread)
 
-    def _redacted(self, name: str, attributes: Mapping[str, object] | None) -> tuple[str, Mapping[str, object] | None]:
+    def _redacted(
+        self, name: str, version: str | None, schema_url: str | None, attributes: Mapping[str, object] | None
+    ) -> tuple[str, str | None, str | None, Mapping[str, object] | None]:
         """A scope without secrets, once for all records of a logger; where that fails nothing of it is kept."""
         if self._redactor is None:
-            return name, attributes
+            return name, version, schema_url, attributes
+        text = self._redactor.text
         try:
-            return self._redactor.text(name), self._redactor.attributes(attributes) if attributes else attributes
+            safe = self._redactor.attributes(attributes) if attributes else attributes
+            return text(name), version and text(version), schema_url and text(schema_url), safe
         except Exception:
-            return "redaction_failed", None
+            return "redaction_failed", None, None, None
 
     def add_log_record_processor(self, log_record_processor: LogRecordProcessor) -> None:
         """Add a processor beside the pipeline. It sees records before redaction, hence the warning."""

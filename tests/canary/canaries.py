@@ -150,6 +150,9 @@ MESSAGES: list[Any] = [
     ("webhook", lambda name: made_of(name, WORDS, 24), said("posting to https://hooks.slack.com/services/T01ABCDEF/B01ABCDEF/{s}")),
     ("curl", password, said("+ curl -s -u deploy:{s} https://registry.internal/v2/")),
     ("argv", password, said("running ['deploy', '--password', '{s}', '--verbose']")),
+    ("hex", password, lambda n, s: log.warning("%s payload=%s", n, f"password={s}&remember=1".encode().hex())),
+    ("look-alike", password, said("pаsswоrd={s} in the form")),
+    ("separator", password, said("password => {s} in the form")),
     ("stripe", shaped("sk_live_", 24), said("charging with {s} now")),
     ("llm", shaped("sk-ant-api03-", 93, WORDS + "-_"), said("asking with {s} now")),
 ]  # fmt: skip
@@ -171,6 +174,9 @@ ATTRIBUTES: list[Any] = [
     ("bytes", password, extra(lambda s: {"raw": f"password={s}&x=1".encode()})),
     ("dataclass", password, extra(lambda s: {"form": Login("ann", s)})),
     ("json-attribute", password, extra(lambda s: {"payload": json.dumps({"auth": {"client_secret": s}})})),
+    ("url-attribute", password, extra(lambda s: {"url.full": f"https://ann:{s}@api.internal/v1"})),
+    ("query-text", password, extra(lambda s: {"db.query.text": f"UPDATE users SET password = '{s}' WHERE id = 7"})),
+    ("template", password, extra(lambda s: {"call": {"template": "connecting with password %s", "args": [s]}})),
     ("deep", password, extra(lambda s: {"tree": nested(12, {"password": s})}), {"cut": True}),
     ("deeper", password, extra(lambda s: {"tree": nested(40, f"password={s}")}), {"cut": True}),
     ("many", password, extra(lambda s: {**{f"k{number}": number for number in range(200)}, "password": s}), {"cut": True}),
@@ -196,6 +202,19 @@ def caused(name: str, secret: str) -> None:
         log.exception(name)
 
 
+def met_on_the_way(name: str, secret: str) -> None:
+    """The context of an exception, whose cause has a note."""
+    try:
+        try:
+            error = ConnectionError("no route")
+            error.add_note(f"while using api_key={secret}")
+            raise RuntimeError("no stock") from error
+        except RuntimeError:
+            raise KeyError("order")  # noqa: B904 - no cause: that is the point
+    except KeyError:
+        log.exception(name)
+
+
 def noted(name: str, secret: str) -> None:
     error = RuntimeError("order failed")
     error.add_note(f"while using api_key={secret}")
@@ -206,6 +225,7 @@ EXCEPTIONS: list[Any] = [
     ("exception", password, lambda n, s: raised(n, ValueError(f"login failed: password={s}"))),
     ("cause", password, caused),
     ("note", password, noted),
+    ("note-of-a-cause-of-a-context", password, met_on_the_way),
     ("group", shaped("ghp_", 36), lambda n, s: raised(n, ExceptionGroup("all failed", [OSError(f"token {s} expired")]))),
     ("exception-value", password, lambda n, s: log.warning(n, extra={"error": ValueError({"password": s})})),
 ]  # fmt: skip
@@ -257,6 +277,19 @@ def event_name(name: str, secret: str) -> None:
     get_logger("canary.otel").emit(record)
 
 
+def body_of(make: Callable[[str, str], Any]) -> Plant:
+    def plant(name: str, secret: str) -> None:
+        record = LogRecord(body=make(name, secret), severity_number=SeverityNumber.INFO, attributes={"canary": name})
+        get_logger("canary.otel").emit(record)
+
+    return plant
+
+
+def scope_version(name: str, secret: str) -> None:
+    record = LogRecord(body=name, severity_number=SeverityNumber.INFO)
+    get_logger("canary.versions", f"1.0+password={secret}").emit(record)
+
+
 def scope_attributes(name: str, secret: str) -> None:
     record = LogRecord(body=name, severity_number=SeverityNumber.INFO)
     get_logger("canary.scope", attributes={"password": secret}).emit(record)
@@ -273,6 +306,9 @@ SOURCES: list[Any] = [
     ("otel-api", password, through_the_api),
     ("event-name", password, event_name),
     ("scope-attributes", password, scope_attributes),
+    ("scope-version", password, scope_version),
+    ("body-mapping", password, body_of(lambda n, s: {"event": n, "auth": {"client_secret": s}})),
+    ("body-bytes", password, body_of(lambda n, s: f"{n} password={s}".encode())),
     ("logger-name", password, lambda n, s: logging.getLogger(f"pool.redis://:{s}@cache:6379/0").warning(n)),
     ("asyncio", password, in_a_task),
     ("thread", password, in_a_thread),
@@ -295,6 +331,15 @@ def span_attribute(key: str, form: str) -> Plant:
 def span_event(name: str, secret: str) -> None:
     with spanned(name) as span:
         span.add_event("retry", {"request.header.authorization": f"Bearer {secret}"})
+
+
+def span_event_name(name: str, secret: str) -> None:
+    with spanned(name) as span:
+        span.add_event(f"GET https://ann:{secret}@api.internal/")
+
+
+def span_scope(name: str, secret: str) -> None:
+    trace.get_tracer(f"canary redis://:{secret}@cache:6379/0", f"1.0+password={secret}").start_span(name).end()
 
 
 def span_exception(name: str, secret: str) -> None:
@@ -323,6 +368,8 @@ SPANS: list[Any] = [
     ("span-sql", password, span_attribute("db.query.text", "UPDATE users SET password = '{s}' WHERE id = 7"), ON_SPANS),
     ("span-key", password, span_attribute("http.request.header.x-api-key", "{s}"), ON_SPANS),
     ("span-event", lambda name: made_of(name, WORDS + "-_", 40), span_event, ON_SPANS),
+    ("span-event-name", password, span_event_name, ON_SPANS),
+    ("span-scope", password, span_scope, ON_SPANS),
     ("span-exception", password, span_exception, ON_SPANS),
     ("span-status", password, span_status, ON_SPANS),
     ("span-link", password, span_link, ON_SPANS),
@@ -330,6 +377,7 @@ SPANS: list[Any] = [
     ("span-name", password, lambda n, s: tracer.start_span(f"{n} GET https://ann:{s}@api.internal/").end(), ON_SPANS),
 ]
 
+NOWHERE = {"on": frozenset[str](), "cut": True}
 BOTH = {"on": frozenset({"logs", "spans"})}
 ELSEWHERE: list[Any] = [
     ("query", password, None, ON_SPANS),
@@ -342,4 +390,36 @@ ELSEWHERE: list[Any] = [
     ("resource-key", password, None, BOTH),
     ("resource-value", password, None, BOTH),
     ("uncaught", password, None),
+    ("enricher", password, None, NOWHERE),
+    ("exporter-header", password, None, NOWHERE),
+    ("peer-answer", password, None, NOWHERE),
 ]
+
+PLACES: dict[str, str] = {
+    "message bodies and f-strings": "fstring bearer jwt card iban ssn dsn",
+    "exception messages, stack traces, causes and notes": "exception cause note group note-of-a-cause-of-a-context",
+    "url.*": "url-attribute span-url span-query client-url query access-line",
+    "db.query.text": "query-text span-sql sql",
+    "nested values": "nested dataclass body-mapping",
+    "[name, value] pairs": "pair",
+    "{name, value} siblings": "siblings",
+    "mapping keys": "mapping-key",
+    "integers": "integer",
+    "bytes": "bytes body-bytes",
+    "JSON inside strings": "json json-escaped json-attribute",
+    "forms, XML, multipart": "form xml multipart",
+    "template and args": "percent-args bad-args template",
+    "command-line arguments": "argv curl span-list",
+    "resource attributes": "resource-key resource-value",
+    "scopes": "logger-name scope-attributes scope-version span-scope",
+    "span and event attributes": "span-key span-event span-event-name span-link span-status span-name span-exception",
+    "event names": "event-name span-event-name",
+    "base64, hex, percent-encoding": "base64 hex percent-encoded",
+    "look-alike letters, zero-width characters, ANSI codes, odd separators": "look-alike full-width zero-width ansi separator",
+    "truncation before redaction": "long straddle",
+    "anything past a depth or key limit": "deep deeper many",
+    "the fall-back to stderr": "uncaught unhandled thread unraisable asyncio warning",
+    "what logspan says of itself": "enricher exporter-header peer-answer",
+    "requests": "authorization cookie validation bound",
+}
+"""Where leaks survive, and the canaries that are planted there; outputs (console, files, the spool, ...) are the tests'."""

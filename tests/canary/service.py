@@ -5,21 +5,36 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from pathlib import Path
 
 import httpx
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
 from pydantic import BaseModel
 
-from logspan import instrument_app
+from logspan import EnrichContext, RecordView, enricher, instrument_app
 from tests.canary.canaries import Canary, canaries
 
 warnings.simplefilter("always", UserWarning)
 KNOWN: dict[str, Canary] = {canary.name: canary for canary in canaries()}
 app = FastAPI()
-instrument_app(app)
+READER = InMemoryMetricReader()
+metrics.set_meter_provider(MeterProvider([READER], Resource({}), shutdown_on_exit=False))
+
+
+@enricher
+def fails(record: RecordView, context: EnrichContext) -> None:
+    """As one that cannot log in somewhere."""
+    raise ConnectionError(f"canary-enricher password={KNOWN['canary-enricher'].secret}")
+
+
+HANDLE = instrument_app(app, enrichers=[fails])
 log = logging.getLogger("canary.service")
 SERVERS: list[uvicorn.Server] = []
 
@@ -74,6 +89,17 @@ async def call(request: Request) -> int:
     async with httpx.AsyncClient() as client:
         answer = await client.get(f"{request.base_url}nowhere?canary-client-url=1&api_key={secret}")
     return answer.status_code
+
+
+@app.get("/report")
+def report() -> None:
+    """What the pipeline tells of itself: health, ledger, what redaction has found, metrics."""
+    pipeline = HANDLE.pipeline
+    assert pipeline.redactor is None or pipeline.redactor.hits
+    found = {} if pipeline.redactor is None else dict(pipeline.redactor.hits)
+    data = READER.get_metrics_data()
+    told = [pipeline.health(), pipeline.ledger.snapshot(), found, data.to_json() if data else ""]
+    Path("report").write_text("\n".join(map(str, told)))
 
 
 @app.get("/stop")

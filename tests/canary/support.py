@@ -65,6 +65,7 @@ def service(folder: Path, **environment: str) -> Iterator[Service]:
                 "PYTHONPATH": str(ROOT),
                 "LOGSPAN_FILE__PATH": str(folder / "log.jsonl"),
                 "OTEL_RESOURCE_ATTRIBUTES": resource.replace("@", "%40"),
+                "OTEL_EXPORTER_OTLP_HEADERS": f"x-api-key={SECRETS['canary-exporter-header']}",
                 **environment,
             },
             stdout=out,
@@ -100,12 +101,25 @@ def plant(running: Service) -> None:
     assert running.call("/login", wrong, Content_Type="application/json") == 422
     assert running.call("/unhandled") == 500
     assert running.call("/call") == 200
+    assert running.call("/report") == 200
     assert running.call("/stop") == 200
     assert running.process.wait(30) == 1
 
 
-def sent(sink: OtlpSink, path: str) -> bytes:
-    return b"\n".join(request.body for request in sink.requests() if request.path.endswith(path))
+def said_by_cli(running: Service, *arguments: str) -> bytes:
+    """Both streams of a `logspan` command over the service's files."""
+    command = [sys.executable, "-m", "logspan.cli", *arguments]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=running.folder, env=environment, capture_output=True, timeout=60, check=False)
+    assert done.returncode in (0, 1), done.stderr.decode()
+    assert done.stdout
+    return done.stdout + done.stderr
+
+
+def sent(sink: OtlpSink, path: str, *, but: str = "-") -> bytes:
+    """The bodies of all requests to a path that ends so, and does not begin so."""
+    found = [each.body for each in sink.requests() if each.path.endswith(path) and not each.path.startswith(but)]
+    return b"\n".join(found)
 
 
 def on(signal: str, *, but: tuple[str, ...] = ()) -> list[Canary]:

@@ -7,20 +7,30 @@ from pathlib import Path
 import pytest
 
 from logspan.testing import OtlpSink, Reply
+from tests.canary.canaries import PLACES
 from tests.canary.search import forms, leaks, missing
-from tests.canary.support import CANARIES, on, plant, sent, service
+from tests.canary.support import CANARIES, SECRETS, on, plant, said_by_cli, sent, service
 
 
 @pytest.mark.timeout(120)
 def test_no_canary_leaves_by_console_file_or_otlp(tmp_path: Path) -> None:
-    """Console (JSON), standard error, file, OTLP logs and spans: every canary arrived, and no secret did."""
+    """Console (JSON), standard error, file, OTLP logs and spans, Loki: every canary arrived, and no secret did.
+
+    Nor is one in what `logspan redact` says of the file, in health, the ledger, or metrics.
+    """
     with OtlpSink() as sink:
-        with service(
-            tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint, LOGSPAN_EXPORTERS="console,file,otlp"
-        ) as running:
+        environment = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint,
+            "LOGSPAN_LOKI__ENDPOINT": sink.endpoint,
+            "LOGSPAN_EXPORTERS": "console,file,otlp,loki",
+        }
+        with service(tmp_path, **environment) as running:
             plant(running)
-        outputs = {**running.outputs(), "OTLP logs": sent(sink, "/logs"), "OTLP spans": sent(sink, "/traces")}
-    for name in ("stdout", "log.jsonl", "OTLP logs"):
+        outputs = {**running.outputs(), "OTLP logs": sent(sink, "/v1/logs", but="/otlp")}
+        outputs |= {"Loki": sent(sink, "/otlp/v1/logs"), "OTLP spans": sent(sink, "/traces")}
+        outputs["logspan redact"] = said_by_cli(running, "redact", "check", "--json", "log.jsonl")
+    assert b"HealthReport" in outputs["report"]
+    for name in ("stdout", "log.jsonl", "OTLP logs", "Loki"):
         unwritten = ("access-line", "resource") if name == "stdout" else ("access-line",)
         assert missing(outputs[name], on("logs", but=unwritten)) == [], name
     assert missing(outputs["OTLP spans"], on("spans")) == []
@@ -30,7 +40,8 @@ def test_no_canary_leaves_by_console_file_or_otlp(tmp_path: Path) -> None:
 @pytest.mark.timeout(120)
 def test_no_canary_is_on_the_console_or_in_the_spool(tmp_path: Path) -> None:
     """Console (pretty), standard error, and the files of the spool while the peer is down."""
-    with OtlpSink(decide=lambda _: Reply(503)) as sink:
+    answer = f"password={SECRETS['canary-peer-answer']}".encode()
+    with OtlpSink(decide=lambda _: Reply(503, body=answer, headers={"content-type": "text/plain"})) as sink:
         environment = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint,
             "LOGSPAN_EXPORTERS": "console,otlp",
@@ -43,6 +54,7 @@ def test_no_canary_is_on_the_console_or_in_the_spool(tmp_path: Path) -> None:
         with service(tmp_path / "service", **environment) as running:
             plant(running)
         outputs = {**running.outputs(), "OTLP logs": sent(sink, "/logs"), "OTLP spans": sent(sink, "/traces")}
+        outputs["logspan spool"] = said_by_cli(running, "spool", "status", "--directory", "spool")
     spool = b"".join(data for name, data in outputs.items() if name.startswith("spool/"))
     # what is logged after the lifespan's end has no time left while the peer is down, and is counted
     assert missing(spool, on("logs", but=("uncaught",))) == []
@@ -74,3 +86,11 @@ def test_there_are_enough_of_them_and_none_is_in_another() -> None:
     for canary in CANARIES:
         others = b" ".join(other.secret.encode() for other in CANARIES if other is not canary)
         assert not any(form in others for form in forms(canary.secret)), canary.name
+
+
+def test_every_place_where_leaks_survive_has_its_canaries() -> None:
+    """Each of them is there, and none is in no place."""
+    names = {f"canary-{name}" for place in PLACES.values() for name in place.split()}
+    known = {canary.name for canary in CANARIES}
+    assert names <= known
+    assert all(place.split() for place in PLACES.values())

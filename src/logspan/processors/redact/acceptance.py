@@ -17,6 +17,8 @@ _NAMED = re.compile(r"[A-Za-z]{0,32}[0-9]{0,9}(?:[-_.:/#@][A-Za-z]{0,32}[0-9]{0,
 """What people name things: words with a number behind them, joined by signs."""
 _OBJECT = re.compile(r"[a-z]+(?:-[a-z0-9]{1,20}){0,8}/[a-z]+(?:[.-][a-z0-9]{1,20}){0,8}")
 """`namespace/name`, as Kubernetes calls a secret."""
+_MEASURED = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?(?:[mun\u00b5]?s|sec|min|[hd]|[kKMG]i?B?|bytes|%|x)")
+"""How long it took, how much it was: `/oauth/token 200 in 45ms`."""
 _PATH = re.compile(r"(?:~?/|[A-Z]:\\)[\w.\-/\\]*")
 """PWD, the working directory; a file that holds the password."""
 
@@ -41,6 +43,8 @@ def accepts(value: str, found: Judged, *, strict: bool) -> bool:
         return False
     if weak > 1:
         return len(value) >= _MADE and looks.is_random(value) and not _NAMED.fullmatch(value)
+    if strict and _MEASURED.fullmatch(value):
+        return False
     if weak or strict:
         return looks.is_secretive(value) and not (weak and value.isdigit() and len(value) < 6)
     return True

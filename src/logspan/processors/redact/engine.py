@@ -14,6 +14,7 @@ from logspan.processors.redact.encoded import decoded_spans
 from logspan.processors.redact.folding import fold, needs_folding
 from logspan.processors.redact.keys import KeyRules, key_words
 from logspan.processors.redact.parsers import PARSERS
+from logspan.processors.redact.repeats import repeats
 from logspan.processors.redact.rule import LONG_RUN, Rule, markers
 from logspan.processors.redact.validators import VALIDATORS
 
@@ -84,13 +85,15 @@ class Engine:
         Raises `RuleFailedError`.
         """
         limit = time.perf_counter() + self._timeout
-        text, context = _encodable(text), _encodable(context)
+        text = _encodable(text)
         found: list[Match] = []
         if ours:
-            ahead = f"{context}: " if context else ""
+            ahead = f"{_encodable(context)}: " if context else ""
             found += _behind(len(ahead), self._found_by(self._ours, ahead + text, about, limit, deep=deep))
         if self._own is not None:
             found += _behind(0, self._found_by(self._own, text, self._own.near(context), limit, deep=False))
+        again = repeats(text, [(match.start, match.end) for match in found])
+        found += [Match(start, end, found[number].rule) for start, end, number in again]
         return _apart(found, self._order, markers(text, self._rules) if "[REDACTED:" in text else ())
 
     def _found_by(
