@@ -98,12 +98,16 @@ def pattern_set(expressions: tuple[str, ...]) -> Callable[[str], Sequence[int] |
     re2 = re2_module()
     if re2 is None:
         return _re_set(expressions)  # type: ignore[no-any-return]
-    made = OfThisProcess(lambda: _re2_set(re2, expressions))
+    return _Sieve(lambda: _re2_set(re2, expressions))
 
-    def match(text: str) -> Sequence[int] | None:
-        return made()(text)  # type: ignore[no-any-return]
 
-    return match
+class _Sieve(OfThisProcess):
+    """A set of RE2's, asked with UTF-8: the binding would encode it in Python, too."""
+
+    __slots__ = ()
+
+    def __call__(self, text: str = "") -> Any:
+        return (self._found if self._process == os.getpid() else super().__call__())(text.encode())
 
 
 def _re2_set(re2: ModuleType, expressions: Sequence[str]) -> Any:

@@ -11,6 +11,19 @@ _CANDIDATE = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{2}){12,}")
 
 
+def has_long_run(text: str) -> bool:
+    """Whether there may be such a run: so many letters and digits without a break.
+
+    Not a matter for the sieve: counting characters would multiply the states of its automaton.
+    """
+    return _LONG_RUN in text.encode().translate(_RUNNING)
+
+
+_RUNNING = bytes(120 if chr(byte).isalnum() or chr(byte) in "+/_-" else 32 for byte in range(128)) + b" " * 128
+"""`x` for what is encoded in, else a space."""
+_LONG_RUN = b"x" * 24
+
+
 def decoded_spans(text: str) -> Iterator[tuple[int, int, str]]:
     """Start, end and the readable text inside of each run that looks encoded."""
     for match in _CANDIDATE.finditer(text):

@@ -10,8 +10,8 @@ from typing import NamedTuple, TypeVar
 
 from logspan.expressions import Pattern, pattern_set
 from logspan.processors.redact.acceptance import Judged
-from logspan.processors.redact.encoded import decoded_spans
-from logspan.processors.redact.folding import fold, needs_folding
+from logspan.processors.redact.encoded import decoded_spans, has_long_run
+from logspan.processors.redact.folding import WRITTEN_OTHERWISE, fold
 from logspan.processors.redact.keys import KeyRules, key_words
 from logspan.processors.redact.parsers import PARSERS
 from logspan.processors.redact.repeats import repeats
@@ -52,7 +52,7 @@ class Engine:
         self._rules = rules
         self._order = {rule: place for place, rule in enumerate(rules)}
         self._timeout = timeout
-        self._ours = _Group(_finders(rules, keys), (keys.hint, *_hints(rules)), encoded=True)
+        self._ours = _Group(_finders(rules, keys), (keys.hint, *_hints(rules)))
         own = [rule for rule in rules.values() if rule.own and rule.kind != "key"]
         self._own = _Group([_Matched(rule) for rule in own], [rule.pattern for rule in own]) if own else None
 
@@ -64,13 +64,13 @@ class Engine:
         """The rules for which a key is the word that has to be near: `ssn`, `user.phone`."""
         return self._ours.near(" ".join(key_words(key)))
 
-    def may_find(self, lines: str) -> bool:
-        """Whether the rules that come with logspan may find anything: values, each with its key in front."""
-        return needs_folding(lines) or bool(self._ours.match(lines))
+    def may_find(self, line: str) -> bool:
+        """Whether the rules that come with logspan may find anything in values, each with its key in front."""
+        return self._ours.may_find(line)
 
     def own_may_find(self, value: str) -> bool:
         """Whether an expression of the user's own may find anything in a value."""
-        return self._own is not None and (needs_folding(value) or bool(self._own.match(value)))
+        return self._own is not None and self._own.may_find(value)
 
     @property
     def has_own(self) -> bool:
@@ -88,10 +88,12 @@ class Engine:
         text = _encodable(text)
         found: list[Match] = []
         if ours:
-            ahead = f"{_encodable(context)}: " if context else ""
+            ahead = _encodable(f"{context}: ") if context else ""
             found += _behind(len(ahead), self._found_by(self._ours, ahead + text, about, limit, deep=deep))
         if self._own is not None:
             found += _behind(0, self._found_by(self._own, text, self._own.near(context), limit, deep=False))
+        if not found:
+            return found
         again = repeats(text, [(match.start, match.end) for match in found])
         found += [Match(start, end, found[number].rule) for start, end, number in again]
         return _apart(found, self._order, markers(text, self._rules) if "[REDACTED:" in text else ())
@@ -100,13 +102,13 @@ class Engine:
         self, group: _Group, text: str, about: tuple[int, ...], limit: float, *, deep: bool
     ) -> Iterator[Match]:
         """What the rules of a group find in a text, and in its plain form where it has another one."""
-        named = group.named(text, about)
+        named = sorted({*group.named(text), *about})
         yield from group.find(named, text, about, limit)
-        if deep and group.is_encoded(named):
+        if deep and group.encoded in named:
             yield from self._decoded(text)
-        if needs_folding(text):
+        if group.folded in named:
             plain = fold(text)
-            for start, end, rule in group.find(group.named(plain.text, about), plain.text, about, limit):
+            for start, end, rule in group.find(sorted({*group.named(plain.text), *about}), plain.text, about, limit):
                 if end > start:
                     yield Match(*plain.origin(start, end), rule)
 
@@ -149,34 +151,45 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 class _Group:
     """Rules that look at the same texts, and one sieve over the hints of all."""
 
-    def __init__(self, finders: Sequence[_Finder], hints: Sequence[str], *, encoded: bool = False) -> None:
+    def __init__(self, finders: Sequence[_Finder], hints: Sequence[str]) -> None:
         self._finders = finders
-        self._encoded = len(finders) if encoded else -1
         self._words = tuple(
             (number, finder.near)
             for number, finder in enumerate(finders)
             if isinstance(finder, _Matched) and finder.near is not None
         )
-        self.match = _Sieve((*hints, LONG_RUN) if encoded else hints)
-        """The sieve: given a text, which rules may find something in it."""
+        hints = (*hints, WRITTEN_OTHERWISE, LONG_RUN)
+        self._joined = [number for number, hint in enumerate(hints) if hint != LONG_RUN]
+        self._runs = [number for number, hint in enumerate(hints) if hint == LONG_RUN]
+        self._match = pattern_set(tuple(hints[number] for number in self._joined))
+        self.folded = len(finders)
+        """Beside the numbers of rules: a text reads otherwise than it is written."""
+        self.encoded = len(finders) + 1
+        """The same of a text in which something looks encoded."""
 
     def near(self, words: str) -> tuple[int, ...]:
         """The rules for which a word that has to be near is among these."""
         return tuple(number for number, near in self._words if near.search(words)) if words else ()
 
-    def named(self, text: str, about: tuple[int, ...]) -> Sequence[int]:
-        """The rules that may find something in a text, in their order."""
-        return sorted({*self.match(text), *about})
+    def may_find(self, text: str) -> bool:
+        """Whether any rule may."""
+        return not text.isascii() or bool(self._match(text)) or has_long_run(text)
 
-    def is_encoded(self, named: Sequence[int]) -> bool:
-        """Whether something in the text looks encoded."""
-        return self._encoded in named
+    def named(self, text: str) -> Sequence[int]:
+        """The rules that may find something in a text, in any order; `folded` and `encoded` among them."""
+        matched = self._match(text)
+        named = [self._joined[place] for place in matched] if matched else []
+        if has_long_run(text):
+            named += self._runs
+        if not text.isascii():
+            named.append(self.folded)
+        return named
 
     def find(self, named: Iterable[int], text: str, about: tuple[int, ...], limit: float) -> Iterator[Match]:
         """What these rules find; raises `RuleFailedError` for one that raises, or that is at work after `limit`."""
         for number in named:
-            if number == self._encoded:
-                continue
+            if number >= self.folded:
+                return
             finder = self._finders[number]
             try:
                 yield from finder.find(text, limit, is_about=number in about)
@@ -184,26 +197,6 @@ class _Group:
                 raise RuleFailedError(finder.rule.id) from None
             if time.perf_counter() > limit:
                 raise RuleFailedError(finder.rule.id)
-
-
-class _Sieve:
-    """All hints at once: given a text, the numbers of those that are found in it.
-
-    LONG_RUN is looked for apart: it counts characters, and joined with the others it would multiply the states of the
-    automaton, which grows with every new text then.
-    """
-
-    def __init__(self, hints: Sequence[str]) -> None:
-        self._joined = [number for number, hint in enumerate(hints) if hint != LONG_RUN]
-        self._runs = [number for number, hint in enumerate(hints) if hint == LONG_RUN]
-        self._match = pattern_set(tuple(hints[number] for number in self._joined))
-        self._match_run = pattern_set((LONG_RUN,))
-
-    def __call__(self, text: str) -> list[int]:
-        found = [self._joined[place] for place in self._match(text) or ()]
-        if self._match_run(text):
-            found += self._runs
-        return found
 
 
 class _Finder:
@@ -289,8 +282,6 @@ def _capitals(words: Iterable[str]) -> str:
 
 def _apart(found: list[Match], order: Mapping[str, int], marked: Iterable[tuple[int, int]]) -> list[Match]:
     """In order, without overlap: places that touch become one, named after the rule that comes first."""
-    if not found:
-        return found
     found.sort(key=lambda match: (match.start, -match.end))
     merged = [found[0]]
     for match in found[1:]:

@@ -22,7 +22,8 @@ _BYTE = re.compile(r"%(?:25){0,4}([0-9A-Fa-f]{2})")
 """Of what is encoded several times, each `%` is a `%25` again."""
 _ENTITIES = {"quot": '"', "apos": "'", "amp": "&", "lt": "<", "gt": ">", "nbsp": " "}
 _CONTROL = {"n": "\n", "r": "\r", "t": "\t", "f": " ", "b": " ", "v": " ", "0": " "}
-_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}|\\|&[a-z#][a-z0-9]{1,7};|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+WRITTEN_OTHERWISE = r"%[0-9A-Fa-f]{2}|\\|&[a-z#][a-z0-9]{1,7};|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+"""An expression (of RE2 too) for what reads otherwise than it is written. So does all that is not ASCII."""
 LOOKALIKES = {
     ord(letter): plain
     for letters, plain_letters in (
@@ -52,13 +53,6 @@ class Plain(NamedTuple):
         if self.copied[last]:
             return begin, self.origins[last] + end - self.starts[last]
         return begin, self.ends[last]
-
-
-def needs_folding(text: str) -> bool:
-    """Whether a text has anything in it that reads otherwise than it is written."""
-    if not text.isascii():
-        return True
-    return ("%" in text or "\\" in text or "&" in text or not text.isprintable()) and _ENCODED.search(text) is not None
 
 
 def fold(text: str) -> Plain:

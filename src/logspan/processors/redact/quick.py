@@ -2,76 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from opentelemetry.util.types import AnyValue
 
-from logspan.processors.redact.engine import Engine, RuleFailedError
-from logspan.processors.redact.walk import VALUES, Key, Tools, is_long, number_text
+from logspan.processors.redact.engine import Engine
+from logspan.processors.redact.walk import LEAST_NUMBER, VALUES, Key, Tools, is_long, number_text
 
 _PLAIN = frozenset({bool, type(None)})
+_TEXT = frozenset({str, type(None)})
+_SIMPLE = frozenset({str, int, float, bool, type(None)})
+_SHORT = -LEAST_NUMBER
 _MOST_KEYS = 8_192
-_JOINT = " ~ "
+_JOINT = ": "
+"""What stands between a key and its value in a line, and may stand between two lines as well."""
+
+Place = int | str
+"""Where a value stands: the number of a text, or the key of an attribute."""
 
 
 class QuickLook:
-    """Tells records in which a walk would find nothing; it may be wrong about others, never about these.
+    """Tells which values of a record a walk has to look at; in all others it would find nothing.
 
-    It takes records of plain values whose keys say nothing of what they hold, and looks at the very lines that a walk
-    would look at: each value with its key in front. One pass over all of them together tells whether any rule may find
-    something; only then it looks at each.
+    A plain value under a key that says nothing of it is looked at by a walk as one line, with its key in front. All
+    these lines of a record go through the sieve at once, and one by one only when that names a rule. A value whose key
+    or neighbours say what it is, and one that holds others, is for the walk in any case.
     """
 
     def __init__(self, engine: Engine, tools: Tools) -> None:
         self._engine = engine
-        self._look, self._find, self._max_length = tools.look, tools.find, tools.max_length
+        self._look, self._max_length = tools.look, tools.max_length
+        self._has_own = engine.has_own
         self._unremarkable: set[str] = set()
 
-    def finds_nothing(self, texts: Iterable[AnyValue], attributes: Mapping[str, AnyValue]) -> bool:
-        """Whether there is nothing to be redacted in texts and attributes."""
-        if not self._unremarkable.issuperset(attributes) and not all(map(self._is_unremarkable, attributes)):
+    def suspects(self, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue]) -> set[Place]:
+        """The places where something may have to be redacted."""
+        if self._says_nothing(texts, attributes):
+            return set()
+        found: set[Place] = set()
+        lines: dict[Place, str] = {number: text for number, text in enumerate(texts) if type(text) is str}
+        found.update(number for number, text in enumerate(texts) if type(text) not in _TEXT)
+        for key, value in attributes.items():
+            kind = type(value)
+            if not self._is_unremarkable(key) or kind not in _SIMPLE:
+                found.add(key)
+            elif kind is str or (kind not in _PLAIN and is_long(value)):  # type: ignore[arg-type]
+                lines[key] = f"{key}: {value if kind is str else number_text(value)}"  # type: ignore[arg-type]
+        found.update(self._named(lines))
+        return found | self._own(texts, attributes) if self._has_own else found
+
+    def _says_nothing(self, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue]) -> bool:
+        """The same for most records, and faster: whether all values are plain and the sieve names no rule in them."""
+        if self._has_own or not self._unremarkable.issuperset(attributes):
             return False
-        lines: list[str] = []
-        values = [*(("", text) for text in texts), *attributes.items()]
-        for key, value in values:
+        parts: list[AnyValue] = [*texts]
+        for key, value in attributes.items():
             kind = type(value)
             if kind is str:
-                lines.append(f"{key}: {value!s}")
+                parts.append(key)
+                parts.append(value)
             elif kind is int or kind is float:
-                if is_long(value):  # type: ignore[arg-type]
-                    lines.append(f"{key}: {number_text(value)}")  # type: ignore[arg-type]
+                if not _SHORT < value < LEAST_NUMBER:  # type: ignore[operator]
+                    parts += (key, number_text(value))  # type: ignore[arg-type]
             elif kind not in _PLAIN:
                 return False
-        joined = _JOINT.join(lines)
-        if len(joined) > self._max_length:
-            return False
-        is_named = self._engine.may_find(joined) or (self._engine.has_own and any(map(self._is_own, values)))
-        return not (is_named and any(map(self._finds, values)))
-
-    def _is_own(self, item: tuple[str, AnyValue]) -> bool:
-        """Whether an expression of the user's own may find something in a value."""
-        text = _text(item[1])
-        return text is not None and self._engine.own_may_find(text)
-
-    def _finds(self, item: tuple[str, AnyValue]) -> bool:
-        key, value = item
-        text = _text(value)
-        if text is None:
-            return False
         try:
-            return bool(self._find(text, key, ours=type(value) is str or is_long(value)))  # type: ignore[arg-type]
-        except RuleFailedError:
-            return True
+            joined = _JOINT.join(parts)  # type: ignore[arg-type]
+        except TypeError:  # a text that is none
+            return False
+        return len(joined) <= self._max_length and not self._engine.may_find(joined)
+
+    def _named(self, lines: Mapping[Place, str]) -> list[Place]:
+        """The places of lines in which the sieve names a rule."""
+        joined = _JOINT.join(lines.values())
+        if len(joined) <= self._max_length and not self._engine.may_find(joined):
+            return []
+        return [place for place, line in lines.items() if len(line) > self._max_length or self._engine.may_find(line)]
+
+    def _own(self, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue]) -> set[Place]:
+        """The places where an expression of the user's own may find something: it is asked about each value alone."""
+        values: list[tuple[Place, AnyValue]] = [*enumerate(texts), *attributes.items()]
+        return {place for place, value in values if type(value) not in _PLAIN and self._is_own(value)}
+
+    def _is_own(self, value: AnyValue) -> bool:
+        text = number_text(value) if isinstance(value, int | float) else value
+        return not isinstance(text, str) or len(text) > self._max_length or self._engine.own_may_find(text)
 
     def _is_unremarkable(self, key: str) -> bool:
+        if key in self._unremarkable:
+            return True
         plain = self._look(key) == Key() and key.lower() not in VALUES
         if plain and len(self._unremarkable) < _MOST_KEYS:
             self._unremarkable.add(key)
         return plain
-
-
-def _text(value: AnyValue) -> str | None:
-    """What rules see of a plain value."""
-    if type(value) is str:
-        return value
-    return None if type(value) in _PLAIN else number_text(value)  # type: ignore[arg-type]

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 TENANT = "logspan.tenant.id"
 _MOST_KEYS = 8_192
 _MOST_SCOPES = 1_024
+_BODY, _NAME = 0, 1
+"""The texts of a record, in the order in which they are looked at."""
 
 
 class Redactor:
@@ -136,10 +138,12 @@ class Redactor:
         `tenant`: whose key hashes are made with; None: that of `logspan.tenant.id` among the attributes.
         """
         clean = clean_attributes(attributes)
-        if self._is_clean((), clean):
-            return clean
+        kept = clean if self._only is None else self._only.attributes(clean)
+        suspects = self._quick.suspects((), kept)
+        if not suspects:
+            return dict(kept)
         walk = Walk(self._tools, tenant_of(clean) if tenant is None else tenant)
-        redacted = walk.mapping(clean if self._only is None else self._only.attributes(clean))
+        redacted = walk.mapping(kept, only=suspects)
         self._count(walk.findings)
         return redacted
 
@@ -171,17 +175,18 @@ class Redactor:
         """Redact one record in place: body, event name, attribute keys and values, its scope."""
         if record.instrumentation_scope is not None:
             record.instrumentation_scope = self.scope(record.instrumentation_scope)
-        if self._is_clean((record.body, record.event_name), record.attributes):
-            return
-        body, attributes = record.body, record.attributes
+        body, attributes, name = record.body, record.attributes, record.event_name
         kept_body = body if self._only is None else self._only.body(body)
         kept = attributes if self._only is None else self._only.attributes(attributes)
+        suspects = self._quick.suspects((kept_body, name) if name else (kept_body,), kept)
+        if not suspects and self._only is None:
+            return
         tenant = tenant_of(attributes)
         walk = Walk(self._tools, tenant)
-        record.body = walk.value(kept_body)
-        record.attributes = dict(redacted := walk.mapping(kept))
-        if record.event_name:
-            record.event_name = walk.text(record.event_name)
+        record.body = walk.value(kept_body) if _BODY in suspects else kept_body
+        record.attributes = dict(redacted := walk.mapping(kept, only=suspects))
+        if name and _NAME in suspects:
+            record.event_name = walk.text(name)
         self._count(walk.findings)
         if self._config.summary != "silent":
             record.attributes |= summarise(
@@ -192,9 +197,6 @@ class Redactor:
                 self._ignored,
                 lambda key: self._safe_key(key, tenant),
             )
-
-    def _is_clean(self, texts: Iterable[AnyValue], attributes: Mapping[str, AnyValue]) -> bool:
-        return self._only is None and self._quick.finds_nothing(texts, attributes)
 
     def _find(self, text: str, context: str = "", about: tuple[int, ...] = (), *, ours: bool = True) -> list[Match]:
         found = self._engine.find(text, context, about, ours=ours)

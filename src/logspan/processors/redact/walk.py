@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from opentelemetry.util.types import AnyValue
@@ -20,7 +20,7 @@ from logspan.values import CUT, MAX_TEXT, clean_value, cut_text
 _MAX_DEPTH = 40
 """Deeper than anything that capture lets in; what is below is cut, never passed through."""
 _PLAIN = frozenset({bool, type(None)})
-_LEAST_NUMBER = 10**8
+LEAST_NUMBER = 10**8
 _NAMES = frozenset(
     {
         *("name", "key", "field", "header", "param", "parameter", "variable", "property", "attribute", "column", "k"),
@@ -80,13 +80,24 @@ class Walk:
         self.findings: list[Finding] = []
 
     def mapping(
-        self, mapping: Mapping[str, AnyValue], path: str = "", context: str = "", depth: int = 0
+        self,
+        mapping: Mapping[str, AnyValue],
+        path: str = "",
+        context: str = "",
+        depth: int = 0,
+        only: Container[str | int] | None = None,
     ) -> dict[str, AnyValue]:
-        """A mapping anew; of two keys that are the same without their secrets, both stay."""
+        """A mapping anew; of two keys that are the same without their secrets, both stay.
+
+        `only`: the keys whose values have to be looked at; None: all.
+        """
         redacted: dict[str, AnyValue] = {}
         sibling = self._sibling(mapping)
         holes = self._holes(mapping) if len(mapping) > 1 else {}
         for key, value in mapping.items():
+            if only is not None and key not in only and key not in redacted:
+                redacted[key] = value
+                continue
             known = self._look(key)
             if known.rule is None and context and not known.allowed and _NAME.fullmatch(key):
                 known = self._look_below(context, key, known)
@@ -328,7 +339,7 @@ class Walk:
 
 def is_long(number: float) -> bool:
     """Whether it has as many digits as what rules look for."""
-    return not -_LEAST_NUMBER < number < _LEAST_NUMBER
+    return not -LEAST_NUMBER < number < LEAST_NUMBER
 
 
 def number_text(number: float) -> str:

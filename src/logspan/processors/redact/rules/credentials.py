@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logspan.processors.redact.rule import Rule
+from logspan.processors.redact.rule import LONG_RUN, Rule
 from logspan.processors.redact.rules.keys import STRONG_QUERY_KEYS, WEAK_QUERY_KEYS
 
 QUERY_HINT = rf"(?i)[?&#;](?:{'|'.join(sorted(STRONG_QUERY_KEYS | WEAK_QUERY_KEYS))})="
@@ -62,6 +62,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         "storage-key",
         "pattern",
         pattern=r"(?:^|[^A-Za-z0-9+/])([A-Za-z0-9+/]{86}==)",
+        hint=LONG_RUN,
         validator="random",
         near=("account key", "accountkey", "azure", "storage", "cosmos", "service bus", "shared key", "key"),
     ),
@@ -110,7 +111,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         "hook-path",
         "pattern",
         pattern=r"(?i)://[^\s/\"'<>]{1,253}(?:/[\w.-]{1,64}){0,4}/(?:[\w-]{0,32}hooks?|services)/([^\s\"'<>\\)\]},|?#]{16,})",
-        hint=r"(?i)hooks?/",
+        hint=r"(?i)(?:hooks?|/services)/",
         validator="path-token",
     ),
     Rule(
@@ -186,7 +187,8 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         r"|\byour (?:[A-Za-z0-9-]+ ){0,3}code(?: is|:) ([0-9]{4,8})\b"
         r"|\bcode[: ]{1,2}([0-9]{4,8})\b[^\n]{0,40}(?:valid for|expires|share|gültig)"
         r"|\b(?:use|enter)(?: (?:the |this |your )?(?:code|pin|passcode|password))? ([0-9]{4,8}) (?:to|as|for) (?:log|sign|verif|your|confirm|authent|complet)",
-        hint=r"(?i)otp|2fa|mfa|passcode|\btan\b|code|[0-9] is your |(?:use|enter) [0-9]{4}|pin|c[óo]digo|код|验证码|驗證碼|コード|인증번호|kod",
+        hint=r"(?i)\bt?otp|2fa|mfa|passcode|\btan\b|(?:^|[^_a-z]|[es])code(?:$|[^a-z.]|\.[^a-z])|[0-9] is your |(?:use|enter) [0-9]{4}"
+        r"|(?:\b|time)pin\b|c[óo]digo|код|验证码|驗證碼|コード|인증번호|kod weryf",
     ),
     Rule(
         "card-security-code",

@@ -227,9 +227,12 @@ _WEAK_PREFIX = 4
 
 
 _HINTS = {
+    "airtable-token": "pat[A-Za-z0-9]{6}",
     "asana-token": "[0-9]:[a-z0-9]{6}",
     "azure-devops-token": "AZDO",
+    "clickup-token": "pk_[0-9]{4}",
     "firebase-server-key": ":APA91b",
+    "infisical-token": r"st\.[a-f0-9]{6}",
     "new-relic-licence": "NRAL",
     "salesforce-token": "00D[A-Za-z0-9]{6}",
     "telegram-token": ":AA",
