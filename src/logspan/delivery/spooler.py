@@ -100,6 +100,7 @@ class Spooler:
             if not self._guarded(self._turn) and not self._is_over:
                 self._clock.wait(self._latch, self._pause())
         self._guarded(self._store_rest)
+        self._guarded(self._store_rest_of_head)
         self._guarded(self._close)
 
     def _guarded(self, step: Callable[[], bool]) -> bool:
@@ -233,6 +234,22 @@ class Spooler:
             self._store(batch, append)
             append = self._spool.append
         return True
+
+    def _store_rest_of_head(self) -> bool:
+        """Of a stored batch that has gone out in part only the rest stays: an end in order sends nothing twice.
+
+        Where there is no room for both, or others come before it, the batch stays whole, and its parts come again.
+        """
+        rest = self._transit.rest_of_head
+        if rest is None or rest.adopted:
+            return False
+        encoded = encode_logs_request(rest.records)
+        if encoded.failed or not self._spool.fits(encoded.payload):
+            return False
+        is_stored = isinstance(self._spool.put_in_front(encoded.payload, encoded.records), Stored)
+        if is_stored:
+            self._spool.ack()
+        return is_stored
 
     def _close(self) -> bool:
         self._acknowledge()

@@ -141,6 +141,12 @@ class Transit:
             self._head = head
 
     @property
+    def rest_of_head(self) -> Batch | None:
+        """What is left of the spool's oldest batch, when others in it are done with."""
+        with self._lock:
+            return self._head if self.settled_of_head else None
+
+    @property
     def settled_of_head(self) -> int:
         """Records of the spool's oldest batch that are done with, while others in it are not."""
         with self._lock:

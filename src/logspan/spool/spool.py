@@ -72,6 +72,10 @@ class Spool:
             return self.append(payload, records)
         return self._store(payload, records, self._write_in_front, largest_growth(len(payload)) + OVERHEAD)
 
+    def fits(self, payload: bytes) -> bool:
+        """Whether there is room for one more batch without anything having to give way."""
+        return self._used() + largest_growth(len(payload)) + OVERHEAD <= self._config.max_size
+
     def probe(self) -> None:
         """After a refusal and a rest: find out whether the disk takes writes again; nothing may need it for long."""
         self._check_process()
