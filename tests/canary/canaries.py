@@ -272,6 +272,12 @@ def through_the_api(name: str, secret: str) -> None:
     get_logger("canary.otel").emit(record)
 
 
+def severity_text(name: str, secret: str) -> None:
+    get_logger("canary.otel").emit(
+        LogRecord(body=name, severity_number=SeverityNumber.INFO, severity_text=f"password={secret}")
+    )
+
+
 def event_name(name: str, secret: str) -> None:
     record = LogRecord(body=name, severity_number=SeverityNumber.INFO, event_name=f"login?password={secret}")
     get_logger("canary.otel").emit(record)
@@ -305,6 +311,7 @@ SOURCES: list[Any] = [
     ("warning", password, lambda n, s: warnings.warn(f"{n} password={s} is weak", UserWarning, stacklevel=1)),
     ("otel-api", password, through_the_api),
     ("event-name", password, event_name),
+    ("severity-text", password, severity_text),
     ("scope-attributes", password, scope_attributes),
     ("scope-version", password, scope_version),
     ("body-mapping", password, body_of(lambda n, s: {"event": n, "auth": {"client_secret": s}})),
@@ -413,7 +420,7 @@ PLACES: dict[str, str] = {
     "resource attributes": "resource-key resource-value",
     "scopes": "logger-name scope-attributes scope-version span-scope",
     "span and event attributes": "span-key span-event span-event-name span-link span-status span-name span-exception",
-    "event names": "event-name span-event-name",
+    "event names, names of levels": "event-name span-event-name severity-text",
     "base64, hex, percent-encoding": "base64 hex percent-encoded",
     "look-alike letters, zero-width characters, ANSI codes, odd separators": "look-alike full-width zero-width ansi separator",
     "truncation before redaction": "long straddle",

@@ -100,6 +100,15 @@ def test_actions() -> None:
     assert tokenized.text(text) == "mail <email:15>"
 
 
+def test_a_token_is_not_tokenized_again() -> None:
+    """The arguments of a command are looked at one by one and as one line."""
+    own = Redactor.from_settings(RedactionSettings(actions={"password": "tokenize"}), tokenize=upper)
+    assert own.attributes({"args": ["deploy", "--password", SECRET]}) == {
+        "args": ["deploy", "--password", "<password:14>"]
+    }
+    assert own.hits == {"password": 1}
+
+
 def test_a_tokenizer_may_be_given_as_an_argument() -> None:
     """Then no setting is needed."""
     settings = RedactionSettings(actions={"email": "tokenize"})

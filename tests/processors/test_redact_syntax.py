@@ -10,6 +10,9 @@ REDACTOR = Redactor()
 MADE = "Quartz7Lk29xWbTe4"
 
 WRITTEN = [
+    "password==>{}",
+    "--> password --> {}",
+    "//app:{}@db/orders",
     # declarations with a type, other separators
     'let secret: &str = "{}";',
     "readonly password: string | null = '{}'",

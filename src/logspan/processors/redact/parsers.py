@@ -31,7 +31,7 @@ _PEM = re.compile(r"-{2,5} ?BEGIN (?P<what>[A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)
 _PEM_BARE = re.compile(r"(?P<body>(?:AAAAB3NzaC1|b3BlbnNzaC1rZXk)[A-Za-z0-9+/=\s\\]{40,16384})")
 _PPK = re.compile(r"PuTTY-User-Key-File")
 _USERINFO = re.compile(
-    r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,40})(?::|%3[Aa])(?://|%2[Ff]%2[Ff]|\\{0,8}/\\{0,8}/)|(?<=[\s\"'=(])//)"
+    r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,40})(?::|%3[Aa])(?://|%2[Ff]%2[Ff]|\\{0,8}/\\{0,8}/)|(?<![^\s\"'=(])//)"
     r"(?P<user>[^\s:/?#\"'<>@\\]{0,256})(?=(?P<rest>[^\s\"'<>\\]{0,1024}))"
 )
 _HOSTED = re.compile(

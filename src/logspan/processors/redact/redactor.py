@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.util.types import AnyValue
 
@@ -31,6 +32,8 @@ _MOST_KEYS = 8_192
 _MOST_SCOPES = 1_024
 _BODY, _NAME = 0, 1
 """The texts of a record, in the order in which they are looked at."""
+_LEVELS = frozenset({*SeverityNumber.__members__, "WARNING", "CRITICAL", "SUCCESS"})
+"""What levels are called; anybody may have another."""
 
 
 class Redactor:
@@ -172,9 +175,11 @@ class Redactor:
         return walk.findings
 
     def __call__(self, record: Record) -> None:
-        """Redact one record in place: body, event name, attribute keys and values, its scope."""
+        """Redact one record in place: body, event name, attributes, scope, and a level that has a name of its own."""
         if record.instrumentation_scope is not None:
             record.instrumentation_scope = self.scope(record.instrumentation_scope)
+        if record.severity_text and record.severity_text not in _LEVELS:
+            record.severity_text = self.text(record.severity_text)
         body, attributes, name = record.body, record.attributes, record.event_name
         kept_body = body if self._only is None else self._only.body(body)
         kept = attributes if self._only is None else self._only.attributes(attributes)

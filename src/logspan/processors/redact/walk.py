@@ -77,6 +77,7 @@ class Walk:
         self._look, self._find, self._replace, self._fail, self._allows, self._max_length = tools
         self._tenant = tenant
         self._explains = explains
+        self._made: set[str] = set()
         self.findings: list[Finding] = []
 
     def mapping(
@@ -210,16 +211,23 @@ class Walk:
         parts: list[str] = []
         position = 0
         for start, end, rule in found:
-            parts += (text[position:start], self._replaced(rule, text[start:end]))
-            self._note(rule, path, start, end)
+            replaced = self._replaced(rule, text[start:end])
+            parts += (text[position:start], replaced)
+            if replaced != text[start:end]:
+                self._note(rule, path, start, end)
             position = end
         return "".join((*parts, text[position:]))
 
     def _replaced(self, rule: Rule, secret: str) -> str:
+        """What stands in its place; a list of arguments is looked at twice, and a token is not tokenized again."""
+        if secret in self._made:
+            return secret
         try:
-            return self._replace(rule, secret, self._tenant)
+            made = self._replace(rule, secret, self._tenant)
         except Exception:
             raise RuleFailedError(rule.id) from None
+        self._made.add(made)
+        return made
 
     def _number(self, number: float, path: str, context: str, about: tuple[int, ...]) -> AnyValue:
         """A card or a social security number may be kept as an integer, or have become a float on its way."""
