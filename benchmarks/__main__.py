@@ -46,7 +46,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=3, help="of each load of the sustained and the FastAPI table")
     parser.add_argument("--calls", type=int, default=100_000, help="log calls of the pauses table")
     parser.add_argument("--pauses-rate", type=int, default=10_000, help="records a second of the pauses table")
-    parser.add_argument("--turns", type=int, default=60, help="turns of 50 requests of the overhead table")
+    parser.add_argument("--turns", type=int, default=30, help="turns of the overhead table, 160 requests each")
     parser.add_argument("--out", type=Path, default=Path("bench-results"))
     return parser.parse_args()
 

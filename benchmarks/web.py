@@ -39,6 +39,7 @@ OVERHEAD = {
     "alone_us": Column("spans alone", "{:.0f} us"),
     "logspan_us": Column("logspan", "{:.0f} us"),
     "added_us": Column("added", "{:.0f} us"),
+    "added_to_bare": Column("of bare", "{:.2f}"),
     "added_cpu_us": Column("with delivery", "{:.0f} us"),
 }
 

@@ -3,8 +3,10 @@
 python -m benchmarks.web_overhead SPANS ROUTES ENDPOINT ROUNDS     prints one JSON object, in us of CPU a request
 
 Three apps of one process take turns, so that whatever slows the machine down slows all of them: without anything, with
-the span instrumentation alone, and with logspan over that, the record of each request included. `added_us` is what
-logspan adds in the request's own thread, `added_cpu_us` what it adds in the whole process, delivery included.
+the span instrumentation alone, and with logspan over that, the record of each request included. Of many short turns
+the least disturbed twentieth counts. `added_us` is what logspan adds in the request's own thread, `added_to_bare` the
+same as a share of the bare request, which is what another machine can be compared by; `added_cpu_us` is what it adds
+in the whole process, delivery included.
 """
 
 from __future__ import annotations
@@ -13,16 +15,16 @@ import asyncio
 import json
 import logging
 import os
-import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastapi import FastAPI
 
-REQUESTS = 50
-WARM_UP = 200
+REQUESTS = 8
+WARM_UP = 300
+TURNS = 20
 BODY = {"type": "http.request", "body": b"", "more_body": False}
 HEADERS = [
     (b"host", b"127.0.0.1:8000"),
@@ -106,34 +108,43 @@ async def requests(app: FastAPI, path: str, count: int) -> None:
         await app(scope, receive, send)
 
 
-async def measure(app: FastAPI, path: str, flush: Callable[[], object]) -> tuple[float, float]:
-    """CPU of this thread, and of the process until all is delivered."""
-    thread, process = time.thread_time(), time.process_time()
+async def measure(app: FastAPI, path: str) -> float:
+    """CPU of this thread for a request."""
+    before = time.thread_time()
     await requests(app, path, REQUESTS)
-    thread = time.thread_time() - thread
+    return (time.thread_time() - before) / REQUESTS * 1e6
+
+
+async def measure_all(app: FastAPI, path: str, flush: Callable[[], object]) -> float:
+    """CPU of the process for a request, until all is delivered."""
+    before, count = time.process_time(), TURNS * REQUESTS
+    await requests(app, path, count)
     flush()
-    return thread / REQUESTS * 1e6, (time.process_time() - process) / REQUESTS * 1e6
+    return (time.process_time() - before) / count * 1e6
 
 
 async def compare(spans: str, routes: int, endpoint: str, rounds: int) -> dict[str, float]:
     path = f"/orders-{routes - 1}/42"
     ours, flush = with_logspan(spans, routes, endpoint)
-    apps = ((make_app(routes, telemetry=OFF), _nothing), (spans_alone(spans, routes), _nothing), (ours, flush))
-    for app, _ in apps:
+    apps = (make_app(routes, telemetry=OFF), spans_alone(spans, routes), ours)
+    for app in apps:
         await requests(app, path, WARM_UP)
-    found = [[await measure(app, path, wait) for app, wait in apps] for _ in range(rounds)]
-    bare, alone, logspan = (statistics.median(row[index][0] for row in found) for index in range(3))
+    turns = [[await measure(app, path) for app in apps] for _ in range(rounds * TURNS)]
+    whole = [[await measure_all(app, path, flush) for app in apps[1:]] for _ in range(rounds)]
+    bare, alone, logspan = (_least(row[index] for row in turns) for index in range(3))
     return {
         "bare_us": bare,
         "alone_us": alone,
         "logspan_us": logspan,
-        "added_us": statistics.median(row[2][0] - row[1][0] for row in found),
-        "added_cpu_us": statistics.median(row[2][1] - row[1][1] for row in found),
+        "added_us": logspan - alone,
+        "added_to_bare": (logspan - alone) / bare,
+        "added_cpu_us": _least(row[1] for row in whole) - _least(row[0] for row in whole),
     }
 
 
-def _nothing() -> None:
-    pass
+def _least(figures: Iterable[float]) -> float:
+    ordered = sorted(figures)
+    return ordered[len(ordered) // 20]
 
 
 def main(spans: str, routes: str, endpoint: str, rounds: str) -> None:

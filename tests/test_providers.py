@@ -1,5 +1,6 @@
 """R2.1, R8.3: the OTel globals of ours: they follow, they can be undone, and spans keep the deadline of the logs."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -8,15 +9,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from opentelemetry import trace
 from opentelemetry.metrics import Observation
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -274,7 +276,7 @@ def test_providers_that_others_have_set_are_left_alone() -> None:
     out = run(
         INSTALL
         + """
-    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
     theirs = TracerProvider()
     trace.set_tracer_provider(theirs)
     pipeline, undo = install()
@@ -319,3 +321,38 @@ def test_a_forked_child_exports_its_own_spans_under_its_own_resource() -> None:
         )
         parent, child = map(int, out.split())
         assert {span.name: span.resource["process.pid"] for span in sink.spans()} == {"parent": parent, "child": child}
+
+
+def test_where_nothing_is_traced_the_trace_of_others_goes_on() -> None:
+    """A tracer whose pipeline is gone hides nothing from those who make spans beside it."""
+    others = TracerProvider(shutdown_on_exit=False).get_tracer("others")
+    tracer = DelegatingTracerProvider().get_tracer("app")
+    with others.start_as_current_span("theirs") as theirs, tracer.start_as_current_span("ours"):
+        assert trace.get_current_span().get_span_context() == theirs.get_span_context()
+
+
+@pytest.mark.parametrize("end_on_exit", [True, False])
+def test_a_current_span_is_like_the_sdk_s_own(*, end_on_exit: bool) -> None:
+    """Parent, attributes, links, the exception and its status, the end."""
+    own, provider = TracerProvider(shutdown_on_exit=False), DelegatingTracerProvider()
+    provider.point(OWNER, lambda: own)
+    outer = own.get_tracer("outer").start_span("outer")
+    options: dict[str, Any] = {"attributes": {"a": 1}, "links": [trace.Link(outer.get_span_context())], "start_time": 5}
+
+    def made_by(tracer: trace.Tracer) -> ReadableSpan:
+        with (
+            contextlib.suppress(ValueError),
+            trace.use_span(outer),
+            tracer.start_as_current_span("s", end_on_exit=end_on_exit, **options) as span,
+        ):
+            assert trace.get_current_span() is span
+            raise ValueError("no")
+        return cast("ReadableSpan", span)
+
+    stock, ours = made_by(own.get_tracer("x")), made_by(provider.get_tracer("x"))
+    for part in ("name", "kind", "attributes", "start_time", "parent"):
+        assert getattr(ours, part) == getattr(stock, part)
+    assert [link.context for link in ours.links] == [link.context for link in stock.links]
+    assert (ours.status.status_code, ours.status.description) == (stock.status.status_code, stock.status.description)
+    assert [event.name for event in ours.events] == [event.name for event in stock.events] == ["exception"]
+    assert (ours.end_time is not None) is (stock.end_time is not None) is end_on_exit

@@ -103,8 +103,11 @@ class RequestBindings:
 
     def own_task(self) -> None:
         """Count the task that calls among the request's own."""
-        task = self._caller()
-        if task is not None and task is not _MISSING and not self._owns(task):
+        try:
+            task = self._current_task()
+        except RuntimeError:  # a thread without an event loop
+            return
+        if task is not None and not self._owns(task):
             with self._lock:
                 self._tasks = (*self._tasks, weakref.ref(task))
 

@@ -15,6 +15,7 @@ from opentelemetry.trace import (
     SpanKind,
     Tracer,
     TracerProvider,
+    use_span,
 )
 
 from logspan.providers.routed import Routes
@@ -78,9 +79,28 @@ class _DelegatingTracer(Tracer):
             name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
         )
 
-    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
+    def start_as_current_span(
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Any = None,
+        links: Any = (),
+        start_time: int | None = None,
+        record_exception: bool = True,  # noqa: FBT001, FBT002
+        set_status_on_exception: bool = True,  # noqa: FBT001, FBT002
+        end_on_exit: bool = True,  # noqa: FBT001, FBT002
+    ) -> Any:
         """The same, as the current span; also as a decorator of a function or a coroutine function."""
-        return _CurrentSpan(lambda: self._tracer().start_as_current_span(*args, **kwargs))
+
+        def start() -> AbstractContextManager[Span]:
+            """What the SDK's own does, with one context manager less."""
+            span = self._tracer().start_span(
+                name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
+            )
+            return use_span(span, end_on_exit, record_exception, set_status_on_exception)
+
+        return _CurrentSpan(start)
 
 
 class _CurrentSpan:
