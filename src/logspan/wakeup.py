@@ -30,7 +30,8 @@ class WakeUp:
     `is_open(number, since)` tells whether a signal that came after `since` (`time.monotonic`) still waits for its
     Python part; within `repeating(number)` it is sent again. Does nothing where somebody else has set a
     descriptor, an event loop for example, which never waits without a look; and on systems whose sockets do not tell
-    who has written: a child that was forked and not yet executed writes to the same one.
+    who has written: a child that was forked and not yet executed writes to the same one. uvloop puts our descriptor
+    back when it ends. asyncio does not, once `add_signal_handler` was used: from then on the instant is there again.
     """
 
     def __init__(

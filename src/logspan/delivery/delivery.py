@@ -56,7 +56,7 @@ class Delivery:
     def end_late(self) -> None:
         """End the outlets that do not keep up, the others go on. What comes for the late is counted from now on."""
         deadline = self.clock.monotonic() + _GRACE
-        late = [outlet for outlet in self.outlets if not outlet.wait(deadline)]
+        late = [outlet for outlet in self.outlets if not (outlet.is_closed or outlet.wait(deadline))]
         for outlet in late:
             outlet.end_at(deadline)
         self._end(late, deadline)

@@ -67,7 +67,7 @@ class Outlet:
         self._queue = self._new_queue()
         self._breaker = CircuitBreaker(self._config.breaker, self._clock)
         self._deadline: float | None = None
-        self._is_closed = False
+        self.is_closed = False
         self._current: Batch | None = None
         self._hand = threading.Lock()
         self._thread = WorkerThread(f"logspan-outlet-{self.name}", self._run, self._clock)
@@ -102,7 +102,7 @@ class Outlet:
             self.account.dropped("queue_full", surplus)
         if was_empty or self._queue.full_batch:
             self._work.ring()
-        if self._is_closed:  # nobody looks after the queue any more
+        if self.is_closed:  # nobody looks after the queue any more
             self._drop_left(self._clock.monotonic())
 
     def _make_room(self) -> None:
@@ -121,8 +121,11 @@ class Outlet:
         return self._hurry_to
 
     def wait_for(self, position: int, deadline: float) -> bool:
-        """Wait until all up to a position is settled; False when `deadline` (monotonic seconds) came first."""
-        return self._queue.wait_settled(position, deadline)
+        """Wait until all up to a position is settled; False when `deadline` (monotonic seconds) came first.
+
+        At once when it is closed: what is on disk then stays there.
+        """
+        return self._queue.wait_settled(position, self._clock.monotonic() if self.is_closed else deadline)
 
     def end_at(self, deadline: float) -> None:
         """The end comes at `deadline` (monotonic seconds); more may be put until then. No waiting."""
@@ -146,7 +149,7 @@ class Outlet:
 
     def close(self, deadline: float) -> None:
         """After `give_up`: what is on no disk at `deadline` is counted as `shutdown_timeout`."""
-        self._is_closed = True  # before the queue is emptied, so that who puts later sees it
+        self.is_closed = True  # before the queue is emptied, so that who puts later sees it
         self._drop_left(deadline)
         self._ring()
 
