@@ -34,12 +34,13 @@ def test_words_and_short_values_are_not_looked_for() -> None:
 
 
 def test_the_work_grows_with_the_text_only() -> None:
-    """Many secrets, each of them there twice."""
-    times = []
-    for number in (200, 1600):
-        words = [f"p{place:05d}Qx7Lm" for place in range(number)]
-        text = " ".join([*(f"password={word}" for word in words), *words])
-        start = time.perf_counter()
-        REDACTOR.text(text)
-        times.append(time.perf_counter() - start)
-    assert times[1] < 8 * 4 * times[0] + 0.05
+    """Many secrets, each of them there twice; tried again before it is believed."""
+    assert any(_time(1600) < 8 * 3 * _time(200) for _ in range(4))
+
+
+def _time(number: int) -> float:
+    words = [f"p{place:05d}Qx7Lm" for place in range(number)]
+    text = " ".join([*(f"password={word}" for word in words), *words])
+    start = time.perf_counter()
+    REDACTOR.text(text)
+    return time.perf_counter() - start

@@ -10,6 +10,11 @@ REDACTOR = Redactor()
 MADE = "Quartz7Lk29xWbTe4"
 
 WRITTEN = [
+    "CREATE LOGIN app WITH PASSWORD = N'{}'",
+    "ALTER ROLE app PASSWORD E'{}'",
+    'array(2) {{ ["user"]=> string(3) "ann" ["password"]=> string(18) "{}" }}',
+    '"AUTH" "{}"',
+    "AUTH PLAIN {}=",
     "password==>{}",
     "--> password --> {}",
     "//app:{}@db/orders",
@@ -68,6 +73,10 @@ def test_codes_cards_and_mail_in_other_writings(text: str, secret: str) -> None:
     "text",
     [
         "level=info token_type=bearer msg=ok",
+        "usage: tool [--password PASSWORD] [--token TOKEN]",
+        "POST /oauth/token 200 in 45ms",
+        "credentials=include, authorization: rbac",
+        "published routing_key=orders.created.v2 to exchange shop",
         'WWW-Authenticate: Bearer realm="api", error="invalid_token"',
         "authorization: granted for user kim",
         "UPDATE users SET password = $1 WHERE id = $2",

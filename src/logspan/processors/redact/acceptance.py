@@ -64,6 +64,11 @@ def _is_no_pin(value: str) -> bool:
     return _has_no_digit(value) or (value.isdigit() and len(value) < 3)
 
 
+def _is_plain_word(value: str) -> bool:
+    """`credentials: include`, `authorization: rbac`: how it is done."""
+    return looks.is_prose(value) or (value.isalpha() and value.islower() and len(value) < _MADE)
+
+
 def _is_small(value: str) -> bool:
     return value.isdigit() and len(value) < 5
 
@@ -73,7 +78,8 @@ _REFUSED: MappingProxyType[str, Callable[[str], object]] = MappingProxyType(
         "cvv": _has_no_digit,
         "otp": _has_no_digit,
         "pin": _is_no_pin,
-        "authorization": looks.is_prose,
+        "authorization": _is_plain_word,
+        "credential": _is_plain_word,
         "secret": _OBJECT.fullmatch,
         "password": _PATH.fullmatch,
         "webhook-url": lambda value: "://" not in value,

@@ -48,7 +48,7 @@ _CURL = re.compile(
     r"(?<![\w-])(?:-u|--user|--proxy-user|-U|-a|--auth|-E|--cert)(?:[ =\t]{0,4}|[\"'], ?)[\"']?(?P<user>[^\s:\"']{0,128}):(?P<password>[^\s\"']{1,512})"
 )
 _AUTH = re.compile(
-    r"(?<![A-Za-z])(?:AUTH[ \t\"]{1,4}(?:default[ \t\"]{1,4})?|LOGIN[ \t\"]{1,4}[\w.@-]{1,64}[ \t\"]{1,4}|(?:sqlplus|sqlldr|impdp|expdp|rman)(?: -\S{1,32}){0,4} [\w.]{1,64}/|net use[^\r\n|]{1,200}?/user:\S{1,128} |htpasswd -[a-zA-Z]{0,4}b[a-zA-Z]{0,4} \S{1,256} \S{1,64} |-U ?[\w.\\@-]{1,64}%)(?P<password>[^\s\"']{6,512})"
+    r"(?<![A-Za-z])(?:AUTH[ \t\"]{1,4}(?:(?:default|PLAIN|LOGIN|XOAUTH2|OAUTHBEARER)[ \t\"]{1,4})?|LOGIN[ \t\"]{1,4}[\w.@-]{1,64}[ \t\"]{1,4}|(?:sqlplus|sqlldr|impdp|expdp|rman)(?: -\S{1,32}){0,4} [\w.]{1,64}/|net use[^\r\n|]{1,200}?/user:\S{1,128} |htpasswd -[a-zA-Z]{0,4}b[a-zA-Z]{0,4} \S{1,256} \S{1,64} |-U ?[\w.\\@-]{1,64}%)(?P<password>[^\s\"'\\]{6,512})"
 )
 _PIPED = re.compile(
     r"\b(?:echo|printf)(?: -[a-zA-Z]{1,4})? {1,4}[\"']?(?P<password>[^\s\"'|]{6,512})[\"']? {0,4}\|[^|\r\n]{0,200}?"
@@ -80,7 +80,7 @@ _LITERAL = re.compile(
 )
 _IDENTIFIED = re.compile(
     r"(?i)\b(?:set\s{1,8}password\s{1,8}(?:for\s{1,8}\S{1,128}\s{0,8})?=\s{0,8}(?:password\s{0,4}\(\s{0,4})?|identified\s{1,8}(?:with\s{1,8}\S{1,64}\s{1,8})?by\s{1,8}|(?:encrypted\s{1,8})?password(?:\s{1,8}|\s{0,4}\(\s{0,4})"
-    r"|(?:pgp_sym_encrypt|crypt|md5|sha1|sha2)\s{0,4}\(\s{0,4})\\{0,8}'(?P<password>[^'\\]{1,512})"
+    r"|(?:pgp_sym_encrypt|crypt|md5|sha1|sha2)\s{0,4}\(\s{0,4})[NE]?\\{0,8}'(?P<password>[^'\\]{1,512})"
 )
 
 
@@ -229,7 +229,7 @@ def _is_login(match: re.Match[str]) -> bool:
 
 
 def _is_unlike_words(match: re.Match[str]) -> bool:
-    return looks.is_unlike_words(match["password"])
+    return looks.is_unlike_words(match["password"].rstrip("="))
 
 
 def _is_value(match: re.Match[str]) -> bool:

@@ -94,7 +94,9 @@ _LINKING = re.compile(r"(?i) (?:is|was|are|as|to|of|now|field|value|set|=|:|for(
 _BARE = re.compile(r"[^\s\"'`&;<>\\,|]{1,8192}")
 _BARE_MORE = re.compile(r",(?![\s\"'\\]|$)(?![\w.$-]{1,60}\\{0,8}[\"']?[:=])[^\s\"'`&;<>\\,|]{1,8192}")
 _CALL = re.compile(r"(?:[a-z_]{1,30}\.){0,3}[A-Z][A-Za-z]{0,60}\((?=[bBuU]?\\{0,8}[\"'])")
-_OPEN_QUOTE = re.compile(r"[bBuUrRfF]{0,2}(?P<slashes>\\{0,64})(?P<quote>\"{3}|'{3}|[\"'`])")
+_OPEN_QUOTE = re.compile(
+    r"(?:string\([0-9]{1,9}\) |[bBuUrRfFnNeE]{0,2})(?P<slashes>\\{0,64})(?P<quote>\"{3}|'{3}|[\"'`])"
+)
 _MOST = 131_072
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
 _TAIL = ".,:;!?)]}"
@@ -220,7 +222,8 @@ def options(text: str, judge: Judge) -> Iterator[Span]:
     """`--password hunter2`, and the same as two items of a list of arguments."""
     for match in _OPTION.finditer(text):
         found = judge(match["key"])
-        if found and accepts(match["value"], found, strict=False) and not looks.is_prose(match["value"]):
+        named = match["value"].rstrip("[]<>|.,;)").isupper() and not any(map(str.isdigit, match["value"]))
+        if found and accepts(match["value"], found, strict=False) and not (named or looks.is_prose(match["value"])):
             yield (*match.span("value"), found.rule)
 
 

@@ -48,15 +48,32 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         "command-line",
         "parser",
         parser="command",
-        hint=r"(?i)\bcurl\b|\s-[apwku]\b|\bAUTH\s|\bLOGIN\s|\bwget\b|-(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bhttps? -|\bxhs? -|\bnet use\b|\bsqlplus|\bsqlldr|(?:imp|exp)dp\b|\brman\b|\| ?(?:chpasswd|sudo|gpg)",
+        hint=r"(?i)\bcurl\b|\s-[apwku]\b|\bAUTH[\s\"]|\bLOGIN\s|\bwget\b|-(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bhttps? -|\bxhs? -|\bnet use\b|\bsqlplus|\bsqlldr|(?:imp|exp)dp\b|\brman\b|\| ?(?:chpasswd|sudo|gpg)",
     ),
-    Rule("sql", "parser", parser="sql", hint=r"(?i)insert\s+into|set\s+password|identified\s+by|\bpassword\s*\(?\s*'"),
+    Rule(
+        "sql",
+        "parser",
+        parser="sql",
+        hint=r"(?i)insert\s+into|set\s+password|identified\s+by|\bpassword\s*\(?\s*[NE]?'",
+    ),
     Rule(
         "generic-token",
         "pattern",
         pattern=r"(?:^|[^A-Za-z0-9_])[a-z][a-z0-9]{1,14}[_-](?:secret|sk|pat|key|token|api|apikey|tok)[_-]([A-Za-z0-9]{20,})",
         hint=r"[_-](?:secret|sk|pat|key|token|api|apikey|tok)[_-][A-Za-z0-9]{6}",
         validator="random",
+    ),
+    Rule(
+        "password-hash",
+        "pattern",
+        # crypt(5), the strings of the Password Hashing Competition, RFC 2307, Django, Werkzeug
+        pattern=r"(\$2[abxy]?\$[0-9]{2}\$[./A-Za-z0-9]{53}"
+        r"|\$argon2(?:id|i|d)\$(?:v=[0-9]{1,3}\$)?[a-z0-9=,]{5,64}\$[A-Za-z0-9+/]{8,86}\$[A-Za-z0-9+/]{16,172}"
+        r"|\$(?:1|5|6|7|y|gy|md5|sha1|apr1|scrypt|pbkdf2(?:-sha[0-9]{1,3})?)\$(?:[A-Za-z0-9./+=,-]{1,64}\$){1,3}[A-Za-z0-9./+]{20,172}={0,2}"
+        r"|pbkdf2(?:_|:|-)sha[0-9]{1,3}[$:][0-9]{1,9}[$:][^$:\s]{1,64}[$:][A-Za-z0-9+/]{20,172}={0,2}"
+        r"|scrypt:[0-9]{1,9}:[0-9]{1,4}:[0-9]{1,4}\$[^$\s]{1,64}\$[0-9a-f]{64,256}"
+        r"|\{S?(?:SHA(?:256|384|512)?|MD5)\}[A-Za-z0-9+/]{16,172}={0,2})",
+        hint=r"\$(?:2[abxy]?|argon2[id]{1,2}|[1567]|g?y|md5|sha1|apr1|scrypt|pbkdf2[a-z0-9-]{0,8})\$|pbkdf2[_:-]sha|scrypt:[0-9]|\{S?(?:SHA|MD5)",
     ),
     Rule(
         "storage-key",

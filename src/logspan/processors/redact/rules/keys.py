@@ -132,7 +132,14 @@ KEY_RULES: tuple[Rule, ...] = (
                 "passkey",
                 "app secret key",
             ),
-            *("integration key", "ingest key", "shared access signature", "publish profile", "instrumentation key"),
+            *(
+                "integration key",
+                "routing key",
+                "ingest key",
+                "shared access signature",
+                "publish profile",
+                "instrumentation key",
+            ),
         ),
     ),
     Rule(
@@ -226,7 +233,7 @@ KEY_RULES: tuple[Rule, ...] = (
 WEAK_KEYS = frozenset({"pass", "pw", "sid", "session", "cred", "salt", "mfa", "2fa", "bearer", "jwt", "user session"})
 """Words that mean other things as well: what they hold counts when it looks like a secret."""
 
-VAGUE_KEYS = frozenset({"auth", "tokens", *(f"{whose} key" for whose in _WHOSE_KEY)})
+VAGUE_KEYS = frozenset({"auth", "tokens", "routing key", *(f"{whose} key" for whose in _WHOSE_KEY)})
 """Words that mean other things most of the time: what they hold counts when it was made by a machine."""
 
 HARMLESS_KEYS = frozenset(
