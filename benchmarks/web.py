@@ -57,7 +57,7 @@ def overhead(arguments: argparse.Namespace) -> Table:
 
 def measure_overhead(sink: Receiver, spans: str, routes: int, turns: int) -> Figures:
     command = [sys.executable, "-m", "benchmarks.web_overhead", spans, str(routes), sink.endpoint, str(turns)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
     figures: Figures = json.loads(done.stdout)
     return figures
 

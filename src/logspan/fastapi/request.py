@@ -199,11 +199,12 @@ class Request:
             self.ended_at = perf_counter()
 
     def close(self) -> None:
-        """Let go of the scope, where the application's own objects are: contexts and records outlive the request."""
+        """Let go of the span, and of the scope with the application's own objects: contexts and records outlive it."""
         self._route = self.route
         self._over = True
         scope = self.scope
         self.scope = {key: scope[key] for key in _LASTING if key in scope}
+        self.span = None
 
     def _blame(self, what: str, error: Exception) -> None:
         self.config.notices.say("request", f"watching {what} failed: {type(error).__name__}")
