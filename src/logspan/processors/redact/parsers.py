@@ -171,18 +171,26 @@ def _end_of_key(text: str, start: int, what: str) -> int:
 def userinfo(text: str, judge: Judge) -> Iterator[Span]:
     """RFC 3986: the password in an authority; also without a scheme, as in connection strings of drivers."""
     del judge
-    for match in _USERINFO.finditer(text):
+    for word in _WITH_AT.finditer(text):
+        yield from ((start, end, "url-password") for start, end in _passwords(text, *word.span()))
+
+
+_WITH_AT = re.compile(r"(?<!\S)[^\s@]*+@\S*")
+"""A run without spaces that has an `@` in it: nothing else can hold a password in front of a host."""
+
+
+def _passwords(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    for match in _USERINFO.finditer(text, start, end):
         rest = match["rest"]
         at = rest.rfind("@", 0, _end_of_authority(rest))
         if at > 1 and rest.startswith(":") and not looks.is_placeholder(rest[1:at]):
-            start = match.start("rest")
-            yield start + 1, start + at, "url-password"
+            yield match.start("rest") + 1, match.start("rest") + at
         elif at == 0 and looks.is_random(match["user"]) and len(match["user"]) >= 20:
-            yield (*match.span("user"), "url-password")  # a token in place of the user: https://<token>@github.com
+            yield match.span("user")  # a token in place of the user: https://<token>@github.com
     for expression in (_HOSTED, _SLASHED):
-        for match in expression.finditer(text):
+        for match in expression.finditer(text, start, end):
             if not looks.is_placeholder(match["password"]):
-                yield (*match.span("password"), "url-password")
+                yield match.span("password")
 
 
 def _end_of_authority(rest: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from opentelemetry.util.types import AnyValue
 
@@ -37,24 +37,25 @@ class QuickLook:
 
     def suspects(self, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue]) -> set[Place]:
         """The places where something may have to be redacted."""
-        if self._says_nothing(texts, attributes):
+        nothing = self._says_nothing(texts, attributes)
+        if nothing:
             return set()
         found: set[Place] = set()
-        lines: dict[Place, str] = {number: text for number, text in enumerate(texts) if type(text) is str}
+        lines: list[tuple[Place, str]] = [(number, text) for number, text in enumerate(texts) if type(text) is str]
         found.update(number for number, text in enumerate(texts) if type(text) not in _TEXT)
         for key, value in attributes.items():
             kind = type(value)
             if not self._is_unremarkable(key) or kind not in _SIMPLE:
                 found.add(key)
             elif kind is str or (kind not in _PLAIN and is_long(value)):  # type: ignore[arg-type]
-                lines[key] = f"{key}: {value if kind is str else number_text(value)}"  # type: ignore[arg-type]
-        found.update(self._named(lines))
+                lines.append((key, f"{key}: {value if kind is str else number_text(value)}"))  # type: ignore[arg-type]
+        found.update(self._named(lines, asked=nothing is False))
         return found | self._own(texts, attributes) if self._has_own else found
 
-    def _says_nothing(self, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue]) -> bool:
-        """The same for most records, and faster: whether all values are plain and the sieve names no rule in them."""
+    def _says_nothing(self, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue]) -> bool | None:
+        """Whether the sieve names no rule in anything; None where it was not asked, as not all values are plain."""
         if self._has_own or not self._unremarkable.issuperset(attributes):
-            return False
+            return None
         parts: list[AnyValue] = [*texts]
         for key, value in attributes.items():
             kind = type(value)
@@ -65,19 +66,23 @@ class QuickLook:
                 if not _SHORT < value < LEAST_NUMBER:  # type: ignore[operator]
                     parts += (key, number_text(value))  # type: ignore[arg-type]
             elif kind not in _PLAIN:
-                return False
+                return None
         try:
             joined = _JOINT.join(parts)  # type: ignore[arg-type]
         except TypeError:  # a text that is none
-            return False
+            return None
         return len(joined) <= self._max_length and not self._engine.may_find(joined)
 
-    def _named(self, lines: Mapping[Place, str]) -> list[Place]:
-        """The places of lines in which the sieve names a rule."""
-        joined = _JOINT.join(lines.values())
-        if len(joined) <= self._max_length and not self._engine.may_find(joined):
-            return []
-        return [place for place, line in lines.items() if len(line) > self._max_length or self._engine.may_find(line)]
+    def _named(self, lines: list[tuple[Place, str]], *, asked: bool = False) -> Iterator[Place]:
+        """The places of lines in which the sieve names a rule: of most halves it names none."""
+        joined = _JOINT.join([line for _, line in lines])
+        if not asked and len(joined) <= self._max_length and not self._engine.may_find(joined):
+            return
+        if len(lines) == 1:
+            yield lines[0][0]
+            return
+        yield from self._named(lines[: len(lines) // 2])
+        yield from self._named(lines[len(lines) // 2 :])
 
     def _own(self, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue]) -> set[Place]:
         """The places where an expression of the user's own may find something: it is asked about each value alone."""

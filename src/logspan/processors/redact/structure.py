@@ -8,7 +8,7 @@ place of its own and takes a bounded look ahead, so the work grows with the text
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from logspan.processors.redact import looks
 from logspan.processors.redact.acceptance import Judged, accepts
@@ -195,20 +195,24 @@ def _is_short_password(value: str) -> bool:
 
 
 _SPOKEN = re.compile(
-    r"(?:[ \t]{1,4}|[|/]|(?P<line>\r?\n)[ \t]{0,8})(?P<quote>\\{0,8}[\"'`])?(?P<value>[^\s\"'`<>{}\[\]\\|]{6,512})"
+    r"(?:[ \t]{1,4}|[|/]|(?P<line>\r?\n)[ \t]{0,8})(?P<quote>\\{0,8}[\"'`])?"
+    r"(?=[^\s\"'`<>{}\[\]\\|]{0,512}?[0-9!#$%^&*?@+~\x80-\U0010ffff])(?P<value>[^\s\"'`<>{}\[\]\\|]{6,512})"
 )
+"""With a digit or a sign in it, as every secret that is spoken of has."""
 _LAST_WORDS = re.compile(r"(?:[A-Za-z_][\w.-]{0,60}[ \t]){0,2}[A-Za-z_\x80-\U0010ffff][\w.-]{0,60}$")
 
 
 def siblings(text: str, judge: Judge) -> Iterator[Span]:
     """`name=..., value=...`, `["name", "value"]`, `<name>value</name>`, parts of multipart forms, errors of pydantic."""
-    for expression in (_PAIR, _SIBLING, _YAML_SIBLING, _SERIALIZED, _INVALID, _INVALID_TEXT):
+    if _STRUCTURED.search(text) is None:
+        return
+    for expression in _that_may(_BEFORE_VALUES, text):
         for match in expression.finditer(text):
             found = judge(match["key"])
             span = value_at(text, match.end(), found, "=", quoted=True) if found else None
             if found and span:
                 yield (*span, found.rule)
-    for expression in (_REVERSED, _ELEMENT, _XML_ENTRY, _XML_PAIR, _MULTIPART, _BARE_PAIR):
+    for expression in _that_may(_WITH_VALUES, text):
         for match in expression.finditer(text):
             found = judge(match["key"])
             bare = expression is _BARE_PAIR
@@ -218,9 +222,26 @@ def siblings(text: str, judge: Judge) -> Iterator[Span]:
                 yield (*match.span("value"), found.rule)
 
 
+_STRUCTURED = re.compile(r"[\"'`<(\[{\n]")
+_QUOTES = ('"', "'", "`")
+_BEFORE_VALUES = (
+    *((_PAIR, _QUOTES), (_SIBLING, _QUOTES), (_YAML_SIBLING, ("\n",)), (_SERIALIZED, ("s:",)), (_INVALID, ("loc",))),
+    (_INVALID_TEXT, ("input_value=",)),
+)
+_WITH_VALUES = (
+    *((_REVERSED, _QUOTES), (_ELEMENT, ("<",)), (_XML_ENTRY, ("<",)), (_XML_PAIR, ("<",)), (_MULTIPART, ("\n",))),
+    (_BARE_PAIR, ("(", "[", "{")),
+)
+"""Expressions, each with what one of has to be in a text for it to match."""
+
+
+def _that_may(expressions: Iterable[tuple[re.Pattern[str], tuple[str, ...]]], text: str) -> list[re.Pattern[str]]:
+    return [expression for expression, needed in expressions if any(sign in text for sign in needed)]
+
+
 def options(text: str, judge: Judge) -> Iterator[Span]:
     """`--password hunter2`, and the same as two items of a list of arguments."""
-    for match in _OPTION.finditer(text):
+    for match in _OPTION.finditer(text) if "-" in text else ():
         found = judge(match["key"])
         named = match["value"].rstrip("[]<>|.,;)").isupper() and not any(map(str.isdigit, match["value"]))
         if found and accepts(match["value"], found, strict=False) and not (named or looks.is_prose(match["value"])):
