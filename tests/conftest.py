@@ -5,8 +5,12 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from logspan.context import ROUTING
+
+settings.register_profile("patient", deadline=None)  # a machine that is busy is no defect; each test has a time-out
+settings.load_profile("patient")
 
 
 def _handlers() -> list[logging.Handler]:

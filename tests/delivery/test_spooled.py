@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -479,13 +480,37 @@ def test_retry_switched_off_is_no_matter_of_age(spools: Spools) -> None:
     assert balanced(kit)
 
 
-def test_what_comes_after_the_end_is_counted(spools: Spools) -> None:
+def test_what_comes_after_the_end_is_counted() -> None:
     """Nobody looks after the queue any more, so what a late worker puts there does not stay in flight."""
-    for kit in (Kit(InMemoryExporter()), spools.kit(InMemoryExporter(), "always")):
-        kit.close(0.1)
-        kit.put(3)
-        snapshot = kit.ledger.snapshot()
-        assert (snapshot.in_flight, snapshot.dropped, snapshot.balanced) == (0, {"shutdown_timeout": 3}, True)
+    kit = Kit(InMemoryExporter())
+    kit.close(0.1)
+    kit.put(3)
+    snapshot = kit.ledger.snapshot()
+    assert (snapshot.in_flight, snapshot.dropped, snapshot.balanced) == (0, {"shutdown_timeout": 3}, True)
+
+
+@pytest.mark.parametrize("mode", ["overflow", "always"])
+def test_what_comes_after_the_end_is_on_disk_when_the_call_returns(spools: Spools, mode: Mode) -> None:
+    """The last lines of a worker whose peer is away: the next process delivers them; a disk that refuses is counted."""
+    kit = spools.kit(InMemoryExporter([Retryable("down")] * 1_000), mode)
+    kit.put(3)
+    kit.close(0.1)
+    for _ in range(2):
+        kit.put(1)
+    assert sum(owner.records for owner in survey(spools.directory)) == 5
+    snapshot = kit.ledger.snapshot()
+    assert (snapshot.spooled, snapshot.in_flight, snapshot.lost, snapshot.balanced) == (5, 0, 0, True)
+    kit.close(0.1)
+    memory = InMemoryExporter()
+    following = spools.kit(memory)
+    assert memory.wait_for(5, 20)
+    following.close()
+    assert bodies(memory.records()) == list(range(5))
+    shutil.rmtree(spools.directory)
+    spools.directory.write_text("a file where the directory should be")
+    kit.put(2)
+    snapshot = kit.ledger.snapshot()
+    assert (snapshot.in_flight, snapshot.dropped, snapshot.balanced) == (0, {"shutdown_timeout": 2}, True)
 
 
 class DeadlySpool(Spool):

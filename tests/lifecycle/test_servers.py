@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from logspan.spool import Spool, SpoolConfig
+from logspan.spool.decoding import decode_logs_request
 from logspan.testing import OtlpSink, Reply
 from tests.lifecycle.support import SLACK, Counts, environment, ledgers, received
 
@@ -193,6 +195,38 @@ def test_an_exporter_that_keeps_up_has_the_last_line(name: str, tmp_path: Path) 
         for pid in pids:
             assert f'"body":"{way.last.format(pid=pid)}"' in output, output
         assert output.count("before the process ended") >= len(pids), output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["uvicorn", "workers", "gunicorn-uvicorn"])
+def test_with_a_spool_the_last_line_is_on_disk(name: str, tmp_path: Path) -> None:
+    """The peer hangs: what was logged before the end of the time is there, and what came after it too."""
+    way, hangs, storage = WAYS[name], Reply(delay=60.0), tmp_path / "spool"
+    with (
+        OtlpSink(decide=lambda request: hangs) as sink,
+        running(
+            way, tmp_path, sink, LOGSPAN_SHUTDOWN_TIMEOUT="1", LOGSPAN_FILE_STORAGE__DIRECTORY=str(storage)
+        ) as server,
+    ):
+        pids = server.ask(way.workers)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.ended(1.0 + SLACK) == way.status, server.output.read_text()
+        assert "shutdown_timeout" not in server.output.read_text()
+    stored = bodies_in(storage)
+    for pid in pids:
+        assert {"down", way.last.format(pid=pid)} <= stored, stored
+
+
+def bodies_in(storage: Path) -> set[object]:
+    """What the next process would find."""
+    spool = Spool("otlp", SpoolConfig(storage))
+    found: set[object] = set()
+    spool.adopt()
+    while (frame := spool.peek()) is not None:
+        found |= {readable.log_record.body for readable in decode_logs_request(frame.payload)}
+        spool.ack()
+    spool.close()
+    return found
 
 
 @pytest.mark.slow

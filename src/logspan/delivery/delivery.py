@@ -54,7 +54,7 @@ class Delivery:
         self._end(self.outlets, deadline)
 
     def end_late(self) -> None:
-        """End the outlets that do not keep up, the others go on. What comes for the late is counted from now on."""
+        """End the outlets that do not keep up, the others go on. What comes for the late is stored, or counted."""
         deadline = self.clock.monotonic() + _GRACE
         late = [outlet for outlet in self.outlets if not (outlet.is_closed or outlet.wait(deadline))]
         for outlet in late:

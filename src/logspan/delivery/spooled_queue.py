@@ -188,8 +188,8 @@ class SpooledQueue:
     def abandon(self, deadline: float) -> int:
         """The end: wait until what was left is on disk, until `deadline`; how many records are lost in spite of that.
 
-        The disk has half a second from `give_up` in any case.
+        The disk has half a second from `give_up` in any case. What was put after that goes to disk at once.
         """
         self._spooler.join(max(deadline, self._stored_by) - self._clock.monotonic())
         left = sum(len(batch) for batch in self._transit.rest() if batch.settle())
-        return left + self._memory.abandon(deadline)  # what was put after that
+        return left + self._spooler.store_late(self._memory.take_everything())

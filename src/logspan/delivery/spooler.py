@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+
+from opentelemetry.sdk._logs import ReadableLogRecord
 
 from logspan.clock import Clock, Latch
 from logspan.context import mark_pipeline_thread
@@ -57,6 +60,7 @@ class Spooler:
         self._is_over = False
         self._trouble: str | None = None
         self._latch = Latch()
+        self._late = threading.Lock()
         self._thread = WorkerThread(f"logspan-spool-{account.name}", self._run, clock)
         self._thread.start()
 
@@ -91,6 +95,22 @@ class Spooler:
     def join(self, timeout: float) -> None:
         """Wait for the end, `timeout` seconds at most."""
         self._thread.join(timeout)
+
+    def store_late(self, records: list[ReadableLogRecord]) -> int:
+        """After the end: what comes then is stored on the caller's thread; returns how many records that fails for.
+
+        With no records, what was stored so is let go of. Until then it is not synced: the process may end at any
+        moment, which costs nothing that is written, and its very last lines wait for this.
+        """
+        batch = Batch(records)
+        if self._is_over and not self._thread.alive:
+            with self._late:
+                self._guarded(lambda: self._store_alone(batch) if batch else self._close())
+        return len(batch) if batch.settle() else 0
+
+    def _store_alone(self, batch: Batch) -> bool:
+        self._spool.begin_again()
+        return self._store(batch, self._spool.append)
 
     # ------------------------------------------------------------------------------ its own thread
 

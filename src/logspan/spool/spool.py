@@ -317,6 +317,12 @@ class Spool:
         self._own, self._older, self._reading = None, [], None
         return left
 
+    def begin_again(self) -> None:
+        """After `close`: what is appended from now on goes to a directory of its own. Does nothing when it is open."""
+        self._check_process()
+        if self._is_closed:
+            self._begin()
+
     def reset_after_fork(self) -> None:
         """Begin anew in a forked child: what the parent has spooled is the parent's. A closed spool stays closed."""
         journals, is_closed = [*self._journals()], self._is_closed
