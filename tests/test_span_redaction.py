@@ -47,6 +47,15 @@ def redactor(ledger: Ledger | None = None) -> SpanRedactor:
     return SpanRedactor(Redactor.from_settings(RedactionSettings()), ledger or Ledger(), Notices(lambda: silent))
 
 
+def test_rules_are_counted_on_spans_and_no_summary_is_added() -> None:
+    """By rule, for the metric and for the report of those that never fire; the summary is a record's."""
+    silent: Any = SimpleNamespace(write=lambda _: None, flush=lambda: None)
+    own = Redactor.from_settings(RedactionSettings(summary="debug"))
+    (safe,) = SpanRedactor(own, Ledger(), Notices(lambda: silent))([finished(leaky)])
+    assert {"password", "url-password", "basic-auth"} & set(own.hits) >= {"password", "url-password"}
+    assert not [name for name in safe.attributes or {} if name.startswith("redaction.")]
+
+
 def leaky(tracer: Any) -> None:
     """A secret in every text that a span has."""
     span = tracer.start_span(

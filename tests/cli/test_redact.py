@@ -220,7 +220,7 @@ def test_notes_are_on_standard_error(capsys: pytest.CaptureFixture[str], monkeyp
     file.write_text("k" * 32)
     file.chmod(0o644)
     monkeypatch.setenv("LOGSPAN_REDACTION__HASH_KEY_FILE", str(file))
-    assert main(["redact", "check", written("fine\n")]) == 0
+    assert main(["redact", "test", "fine"]) == 0
     assert "note: redaction.hash_key_file can be read by every user" in capsys.readouterr().err
 
 
@@ -228,6 +228,18 @@ def test_a_file_that_cannot_be_read_is_2(capsys: pytest.CaptureFixture[str]) -> 
     """It says which one, and why."""
     assert main(["redact", "check", "missing.log"]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == "logspan: missing.log cannot be read: No such file or directory"
+
+
+def test_a_setting_that_is_wrong_is_2_and_can_be_read(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line for each; a file's name forges none."""
+    monkeypatch.setenv("LOGSPAN_REDACTION__HASH_KEY", "short")
+    assert main(["redact", "check", written("fine\n")]) == 2
+    assert "\n  LOGSPAN_REDACTION__HASH_KEY = ***: must have at least 16 bytes" in capsys.readouterr().err
+    monkeypatch.delenv("LOGSPAN_REDACTION__HASH_KEY")
+    assert main(["redact", "check", "a\nlogspan: b"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_test_shows_the_text_without_secrets_and_the_findings(capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,6 +80,7 @@ def test_sets_of_the_users_own_extend_others() -> None:
         ({"rules": {"x": {"pattern": "a+", "near": [" "]}}}, "needs a letter or a digit"),
         ({"rules": {"x": {"keys": ["a"], "near": ["b"]}}}, "near and validator are for rules with a pattern"),
         ({"rules": {"x": {"keys": ["a"], "validator": "card"}}}, "near and validator are for rules with a pattern"),
+        ({"actions": {"cvv": "hash"}}, "'cvv' must not have the action hash: there are too few such codes"),
         ({"tokenizer": "os"}, "must be `package.module:function`"),
     ],
 )
@@ -184,6 +185,22 @@ def test_a_hash_is_keyed(tmp_path: Path) -> None:
     tenants = [by_setting.attributes({"logspan.tenant.id": tenant, "a": text})["a"] for tenant in ("x", "y", "x")]
     assert tenants[0] == tenants[2] != tenants[1]
     assert by_setting.text(text) not in tenants
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("4111111111111111", "4111 1111 1111 1111"),
+        ("DE89370400440532013000", "DE89 3704 0044 0532 0130 00"),
+        ("kim@example.com", "Kim@Example.com"),
+        ("+1 415 867 5309", "+14158675309"),
+    ],
+)
+def test_the_same_number_has_the_same_hash(one: str, other: str) -> None:
+    """However it is written: a hash is there to find what belongs together."""
+    own = redactor(hash_key="k" * 32, actions=dict.fromkeys(("payment-card", "iban", "email", "phone"), "hash"))
+    assert own.text(one) == own.text(other)
+    assert "#" in own.text(one)
 
 
 def test_the_collectors_options() -> None:

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(options)
     except LogspanError as error:
-        print(f"logspan: {escape_keeping_backslashes(str(error))}", file=sys.stderr)
+        print("logspan: " + "\n".join(map(escape_keeping_backslashes, str(error).split("\n"))), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

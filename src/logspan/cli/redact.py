@@ -110,6 +110,8 @@ def run_test(options: argparse.Namespace) -> int:
         print("\n".join(map(escape_keeping_backslashes, redactor.text(value).rstrip("\n").split("\n"))))
     else:
         print(escape_keeping_backslashes(json.dumps(redactor.attributes(value), ensure_ascii=False, default=str)))
+    for note in redactor.notes:
+        print(f"note: {escape(note)}", file=sys.stderr)
     findings = redactor.explain(value)
     for rule, path, start, end, action in findings:
         print(f"  {escape(rule)}: {f'{escape(path)}, ' if path else ''}characters {start} to {end}: {escape(action)}")
@@ -120,10 +122,7 @@ def _redactor() -> Redactor:
     from logspan.processors.redact import Redactor
     from logspan.settings import Settings
 
-    redactor = Redactor.from_settings(Settings().redaction)
-    for note in redactor.notes:
-        print(f"note: {escape(note)}", file=sys.stderr)
-    return redactor
+    return Redactor.from_settings(Settings().redaction)
 
 
 def _check(name: str, redactor: Redactor) -> Found:
@@ -133,7 +132,7 @@ def _check(name: str, redactor: Redactor) -> Found:
         with Path(name).open(encoding="utf-8", errors="replace", newline="\n") as lines:
             return _check_lines(lines, redactor)
     except OSError as error:
-        raise SettingsError(f"{name} cannot be read: {error.strerror}") from None
+        raise SettingsError(f"{escape(name)} cannot be read: {error.strerror}") from None
 
 
 def _check_lines(lines: TextIO, redactor: Redactor) -> Found:

@@ -30,7 +30,7 @@ class Actions:
     def replacement(self, rule: Rule, secret: str, tenant: str = "") -> str:
         """What stands in place of `secret`; raises what the user's callable raises."""
         if rule.action == "hash":
-            return f"[REDACTED:{rule.id}#{self.hashed(secret, tenant)}]"
+            return f"[REDACTED:{rule.id}#{self.hashed(_canonical(rule, secret), tenant)}]"
         if rule.action == "partial":
             return _partial(rule, secret)
         if rule.action == "mask":
@@ -43,6 +43,16 @@ class Actions:
         """The first hexadecimal digits of the HMAC; each tenant has a key of its own, derived from the one."""
         key = self._key if not tenant else hmac.digest(self._key, b"tenant:" + _bytes(tenant), "sha256")
         return hmac.new(key, _bytes(secret), self._digest).hexdigest()[:_SHOWN]
+
+
+def _canonical(rule: Rule, secret: str) -> str:
+    """One form for all ways to write the same number or address, so that equal ones have equal hashes."""
+    if rule.keep in _NUMBERS:
+        return "".join(filter(str.isalnum, secret)).upper()
+    return secret.lower() if rule.keep == "domain" else secret
+
+
+_NUMBERS = frozenset({"last4", "last2", "country"})
 
 
 def _bytes(text: str) -> bytes:

@@ -13,7 +13,7 @@ from logspan.errors import SettingsError
 from logspan.expressions import MAX_TEXT, MAX_TEXT_WITHOUT_RE2, is_linear
 from logspan.processors.redact.keys import BLOCKED
 from logspan.processors.redact.rule import Action, Rule
-from logspan.processors.redact.rules import RULES, SETS
+from logspan.processors.redact.rules import RULES, SETS, SHORT_CODES
 from logspan.processors.redact.tokenizer import Tokenize
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def config_of(settings: RedactionSettings, tokenize: Tokenize | None = None) -> 
         _named(name, {**known, **blocked})
     names = [*_members(settings.set, settings, ()), *settings.rules]
     rules = {name: _with_action(_named(name, known), settings) for name in dict.fromkeys(names)}
+    _refuse_hashes(rules.values())
     tokenize = tokenize or (_callable(settings.tokenizer) if settings.tokenizer else None)
     if tokenize is None:
         _refuse_tokens([*rules.values(), *blocked.values()])
@@ -89,6 +90,16 @@ def _blocked(settings: RedactionSettings) -> Iterator[Rule]:
     for place, pattern in enumerate(settings.blocked_values):
         name = f"blocked-value-{place}" if place else "blocked-value"
         yield Rule(name, "pattern", action=action, pattern=pattern, whole=True, own=True)
+
+
+def _refuse_hashes(rules: Iterable[Rule]) -> None:
+    """Even a keyed hash tells which of few are the same: whoever knows one of them knows all."""
+    for rule in rules:
+        if rule.id in SHORT_CODES and rule.action == "hash":
+            raise SettingsError(
+                f"redaction: the rule {rule.id!r} must not have the action hash: there are too few such codes; "
+                "allowed are remove, mask, partial, tokenize"
+            )
 
 
 def _refuse_tokens(rules: Iterable[Rule]) -> None:

@@ -20,6 +20,9 @@ RULES: MappingProxyType[str, Rule] = MappingProxyType(
 """Every rule by its id. The order is that of precedence, where two find the same place."""
 
 _SECRETS = tuple(rule.id for rule in (*KEY_RULES, *CREDENTIAL_RULES, *TOKEN_RULES))
+SHORT_CODES = frozenset({"cvv", "pin", "otp", "one-time-code", "card-security-code", "pin-code"})
+"""Rules for what has a few digits only."""
+
 _CARDS = ("payment-card", "card-track", "cvv", "pin")
 _PEOPLE = tuple(rule.id for rule in (*PERSONAL_RULES, *NATIONAL_RULES))
 _TRACES = tuple(rule.id for rule in OPTIONAL_RULES)
