@@ -78,18 +78,24 @@ class Engine:
         return self._own is not None
 
     def find(
-        self, text: str, context: str = "", about: tuple[int, ...] = (), *, deep: bool = True, ours: bool = True
+        self,
+        text: str,
+        context: str = "",
+        about: tuple[int, ...] = (),
+        *,
+        ours: bool = True,
+        outer: float | None = None,
     ) -> list[Match]:
         """The secrets in a text, in order and apart; `context` is its key, `ours`: not only the user's rules.
 
-        Raises `RuleFailedError`.
+        `outer` is for what was decoded: when the text that it stands in has to be done. Raises `RuleFailedError`.
         """
-        limit = time.perf_counter() + self._timeout
+        limit = time.perf_counter() + self._timeout if outer is None else outer
         text = _encodable(text)
         found: list[Match] = []
         if ours:
             ahead = _encodable(f"{context}: ") if context else ""
-            found += _behind(len(ahead), self._found_by(self._ours, ahead + text, about, limit, deep=deep))
+            found += _behind(len(ahead), self._found_by(self._ours, ahead + text, about, limit, deep=outer is None))
         if self._own is not None:
             found += _behind(0, self._found_by(self._own, text, self._own.near(context), limit, deep=False))
         if not found:
@@ -105,17 +111,17 @@ class Engine:
         named = sorted({*group.named(text), *about})
         yield from group.find(named, text, about, limit)
         if deep and group.encoded in named:
-            yield from self._decoded(text)
+            yield from self._decoded(text, limit)
         if group.folded in named:
             plain = fold(text)
             for start, end, rule in group.find(sorted({*group.named(plain.text), *about}), plain.text, about, limit):
                 if end > start:
                     yield Match(*plain.origin(start, end), rule)
 
-    def _decoded(self, text: str) -> Iterator[Match]:
+    def _decoded(self, text: str, limit: float) -> Iterator[Match]:
         """Base64 and hex, one level deep: what holds a secret goes as a whole."""
         for start, end, inner in decoded_spans(text):
-            found = self.find(inner, deep=False)
+            found = self.find(inner, outer=limit)
             if found:
                 yield Match(start, end, found[0].rule)
 
