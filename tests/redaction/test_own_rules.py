@@ -153,3 +153,20 @@ def test_patterns_for_keys_work_inside_texts(pattern: str, text: str) -> None:
     assert "Quartz" not in own.text(text)
     assert "Quartz" not in str(redacted(own, text, note=text))
     assert redactor().text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("patient: John Doe, admitted", "patient: *, admitted"),
+        ("patient: John Doe ward: B7", "patient: * ward: B7"),
+        ("patient: John Doe ward=B7", "patient: * ward=B7"),
+        ("patient=John ward=B7", "patient=* ward=B7"),
+        ("patient: John Doe\nward: B7", "patient: *\nward: B7"),
+        ("patient: John Doe", "patient: *"),
+        ("the patient was told to wait", "the patient was told to wait"),
+    ],
+)
+def test_what_is_written_behind_a_blocked_key_goes_up_to_its_end(text: str, expected: str) -> None:
+    """Behind `key: ` several words may be the value: all of them, up to a sign or the next key."""
+    assert redactor(blocked_keys=["patient"]).text(text) == expected.replace("*", KEY)

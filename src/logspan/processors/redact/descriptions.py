@@ -22,13 +22,14 @@ _REFERENCE = frozenset({"secretName", "name", "optional", "defaultMode", "namesp
 _LABEL = re.compile(r"[a-z]{1,40}[0-9]{0,4}(?:[-.][a-z]{0,40}[0-9]{0,4}){0,16}")
 """A name that people give (RFC 1123)."""
 _COUNTS = frozenset({"count", "total", "max", "min", "limit", "size", "length"})
+_COUNTED = ("cookie", "session", "token")
 _LONGEST = 4_096
 
 
 def is_description(value: object, rule: str) -> bool:
     """Whether a mapping or a list holds no secret, although a key's rule says so."""
     if isinstance(value, dict):
-        return _is_schema(value) or _is_count(value) or (rule == "secret" and _is_reference(value))
+        return _is_schema(value) or _is_count(value, rule) or (rule == "secret" and _is_reference(value))
     if not isinstance(value, list):
         return False
     return all(map(_is_complaint, value)) or (rule == "secret" and all(map(_is_reference, value)))
@@ -49,7 +50,9 @@ def _parsed(read: Any, text: str) -> object:
 
 
 def _is_schema(value: dict[str, object]) -> bool:
-    return value.get("type") in _SCHEMA_TYPES and _SCHEMA.issuperset(value)
+    if value.get("type") not in _SCHEMA_TYPES or not _SCHEMA.issuperset(value):
+        return False
+    return not any(looks.is_unlike_words(word) for text in value.values() for word in str(text).split())
 
 
 def _is_reference(value: object) -> bool:
@@ -58,9 +61,10 @@ def _is_reference(value: object) -> bool:
     return all(_LABEL.fullmatch(item) for item in value.values() if isinstance(item, str))
 
 
-def _is_count(value: dict[str, object]) -> bool:
-    """`{"cookies": {"enabled": true, "count": 2}}`."""
-    return all(isinstance(item, bool) or (isinstance(item, int) and key in _COUNTS) for key, item in value.items())
+def _is_count(value: dict[str, object], rule: str) -> bool:
+    """`{"cookies": {"enabled": true, "count": 2}}`, but no `{"pin": {"size": 4711}}`."""
+    counts = _COUNTS if rule in _COUNTED else ()
+    return all(isinstance(item, bool) or (isinstance(item, int) and key in counts) for key, item in value.items())
 
 
 def _is_complaint(item: object) -> bool:

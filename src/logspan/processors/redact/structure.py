@@ -94,6 +94,8 @@ _LINKING = re.compile(r"(?i) (?:is|was|are|as|to|of|now|field|value|set|=|:|for(
 _BARE = re.compile(r"[^\s\"'`&;<>\\,|]{1,8192}")
 _BARE_MORE = re.compile(r",(?![\s\"'\\]|$)(?![\w.$-]{1,60}\\{0,8}[\"']?[:=])[^\s\"'`&;<>\\,|]{1,8192}")
 _CALL = re.compile(r"(?:[a-z_]{1,30}\.){0,3}[A-Z][A-Za-z]{0,60}\((?=[bBuU]?\\{0,8}[\"'])")
+_PHRASE_END = re.compile(r"(?: (?![\w.$-]{1,64}[\"']?[:=])[^\s,;|&\"'`<>{}\[\]()]{1,128}){0,32}")
+"""The rest of what is written behind `key: `, up to a sign or the next key."""
 _OPEN_QUOTE = re.compile(
     r"(?:string\([0-9]{1,9}\) |[bBuUrRfFnNeE]{0,2})(?P<slashes>\\{0,64})(?P<quote>\"{3}|'{3}|[\"'`])"
 )
@@ -291,8 +293,6 @@ def _other_scheme(text: str, start: int) -> re.Match[str] | None:
 
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][\w.-]{0,60}=[^=]")
-
-
 _SCHEME_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{1,40}[ \t]{1,4}(?=[^\s=:])")
 _FIELDS = re.compile(
     r"(?:[A-Za-z_][\w-]{0,40}=\\{0,8}\"[^\"\r\n]{0,8192}\"?(?:[,;][ \t]{0,4}|[ \t]{1,4}(?=[\w-]{1,40}=\\{0,8}\")|$|(?=\s))){1,40}"
@@ -311,7 +311,7 @@ def _bare(text: str, start: int, found: Judged, *, prose: bool, spaced: bool) ->
     if not accepts(value, found, strict=prose):
         return None
     if found.own and not prose:
-        return start, end
+        return start, _PHRASE_END.match(text, end).end() if spaced else end  # type: ignore[union-attr]
     if looks.is_code(value) or ((spaced or prose) and looks.is_prose(value)):
         return None
     if spaced and found.rule not in ("password", "pin", "cvv", "otp") and value.islower() and looks.is_word(value):
