@@ -222,6 +222,14 @@ def test_what_pydantic_says_of_a_wrong_password_does_not_say_it() -> None:
         assert "7" in text
 
 
+@pytest.mark.parametrize("secret", ["password=hunter2x", "token=Zk3v9Tq4xA"])
+def test_what_is_short_is_looked_into_as_well(secret: str) -> None:
+    """16 bytes, in base64 or hex: no more than a key and a password."""
+    redactor = Redactor()
+    for encoded in (base64.b64encode(secret.encode()).decode(), secret.encode().hex()):
+        assert encoded.rstrip("=") not in redactor.text(f"payload {encoded} read")
+
+
 def test_base64_behind_an_equals_sign_is_looked_into() -> None:
     """`payload=eyJ...` is the usual way to log it."""
     encoded = base64.b64encode(b'{"password": "s3cr3tPassw0rd"}').decode()

@@ -7,8 +7,9 @@ import binascii
 import re
 from collections.abc import Iterator
 
-_CANDIDATE = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
-_HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{2}){12,}")
+_CANDIDATE = re.compile(r"[A-Za-z0-9+/_-]{22,}={0,2}")
+"""What 16 bytes and more are in base64; ids of 20 characters (xid) and 21 (nanoid) are shorter."""
+_HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{2}){11,}")
 
 
 def has_long_run(text: str) -> bool:
@@ -21,7 +22,7 @@ def has_long_run(text: str) -> bool:
 
 _RUNNING = bytes(120 if chr(byte).isalnum() or chr(byte) in "+/_-" else 32 for byte in range(128)) + b" " * 128
 """`x` for what is encoded in, else a space."""
-_LONG_RUN = b"x" * 24
+_LONG_RUN = b"x" * 22
 
 
 def decoded_spans(text: str) -> Iterator[tuple[int, int, str]]:

@@ -14,7 +14,7 @@ Kind = Literal["key", "pattern", "parser"]
 Tier = Literal["core", "extended", "optional"]
 Keep = Literal["", "last4", "last2", "domain", "country", "network"]
 
-LONG_RUN = r"[A-Za-z0-9+/_-]{24}"
+LONG_RUN = r"[A-Za-z0-9+/_-]{22}"
 """The hint of all that is encoded: so many letters and digits without a break."""
 
 
