@@ -107,9 +107,11 @@ class RequestBindings:
             task = self._current_task()
         except RuntimeError:  # a thread without an event loop
             return
-        if task is not None and not self._owns(task):
-            with self._lock:
-                self._tasks = (*self._tasks, weakref.ref(task))
+        tasks = self._tasks
+        if task is None or (tasks and tasks[0]() is task) or self._owns(task):
+            return
+        with self._lock:
+            self._tasks = (*self._tasks, weakref.ref(task))
 
     def _caller(self) -> Any:
         """The task that calls; None in a callback of the event loop, `_MISSING` in a thread without one."""
@@ -119,10 +121,7 @@ class RequestBindings:
             return _MISSING
 
     def _owns(self, task: Any) -> bool:
-        for own in self._tasks:  # noqa: SIM110 - asked three times in a request, and a generator costs more
-            if own() is task:
-                return True
-        return False
+        return any(own() is task for own in self._tasks)
 
     def accepts(self, place: Place) -> bool:
         """Whether what is bound at a place is bound for the request."""

@@ -18,7 +18,7 @@ _CONTAINERS = frozenset({list, dict})
 def size(record: Record) -> int:
     """The memory that a record takes, or is going to take, in bytes, by estimate."""
     if type(record) is LateRecord and record.is_due:
-        return record.estimate + sum(map(_size, record.added))
+        return _expected(record)
     attributes = record.attributes
     total = _RECORD + _ATTRIBUTE * len(attributes) + _size(record.body)
     for value in attributes.values():
@@ -27,6 +27,14 @@ def size(record: Record) -> int:
             total += len(value)  # type: ignore[arg-type]
         elif kind in _CONTAINERS:
             total += _size(value)
+    return total
+
+
+def _expected(record: LateRecord) -> int:
+    total = record.estimate
+    for added in record.added:
+        for value in added.values():
+            total += _ATTRIBUTE + (len(value) if type(value) is str else _size(value))
     return total
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Sequence
+from operator import itemgetter
 from time import perf_counter
 
 from opentelemetry.trace import format_trace_id
@@ -19,6 +20,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 _STARTS = ("http.response.start", "websocket.http.response.start")
 _ANSWERS = (*_STARTS, "websocket.accept")
 _BODIES = ("http.response.body", "websocket.http.response.body")
+_NAME = itemgetter(0)
 _GONE = ("http.disconnect", "websocket.disconnect")
 
 
@@ -134,7 +136,7 @@ class Exchange:
 
     def _ids(self, headers: Headers) -> Headers:
         request, config = self.request, self.request.config
-        names = {key.lower() for key, _ in headers}
+        names = frozenset(map(bytes.lower, map(_NAME, headers)))
         ids: list[tuple[bytes, bytes]] = []
         trace, name = config.header, config.identification.header
         if trace is not None and trace not in names and request.span is not None:

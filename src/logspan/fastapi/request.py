@@ -24,9 +24,11 @@ SCOPE_KEY = "logspan.request"
 CURRENT = cast("ContextVar[Request | None]", REQUEST)
 """The request of this context, as this package has it: no other puts one there."""
 
-_LASTING = (
-    *("method", "scheme", "path", "root_path", "app_root_path", "query_string", "http_version", "headers"),
-    *("client", "server", "endpoint"),
+_LASTING = frozenset(
+    {
+        *("method", "scheme", "path", "root_path", "app_root_path", "query_string", "http_version", "headers"),
+        *("client", "server", "endpoint"),
+    }
 )
 """What is read of the scope when the request is over."""
 
@@ -202,8 +204,8 @@ class Request:
         """Let go of the span, and of the scope with the application's own objects: contexts and records outlive it."""
         self._route = self.route
         self._over = True
-        scope = self.scope
-        self.scope = {key: scope[key] for key in _LASTING if key in scope}
+        lasting = _LASTING.intersection(self.scope)
+        self.scope = dict(zip(lasting, map(self.scope.__getitem__, lasting), strict=True))
         self.span = None
 
     def _blame(self, what: str, error: Exception) -> None:

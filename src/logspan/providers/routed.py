@@ -22,24 +22,29 @@ class Routes(Generic[Provider]):
 
     def __init__(self, nowhere: Provider) -> None:
         self._nowhere = nowhere
-        self._routes: tuple[tuple[LoggerProvider, Callable[[], Provider]], ...] = ()
+        self._set(())
 
     def point(self, owner: LoggerProvider, provider: Callable[[], Provider]) -> None:
         """Send what belongs to `owner` to a provider, instead of the one before."""
-        self._routes = (*(route for route in self._routes if route[0] is not owner), (owner, provider))
+        self._set((*(route for route in self._routes if route[0] is not owner), (owner, provider)))
 
     def unpoint(self, owner: LoggerProvider) -> None:
         """Forget an owner; one that is not known is passed over."""
-        self._routes = tuple(route for route in self._routes if route[0] is not owner)
+        self._set(tuple(route for route in self._routes if route[0] is not owner))
+
+    def _set(self, routes: tuple[tuple[LoggerProvider, Callable[[], Provider]], ...]) -> None:
+        self._routes = routes
+        self._only = routes[0][1] if len(routes) == 1 else None
 
     def target(self) -> Provider:
         """The provider for here and now; one that does nothing when no pipeline is installed."""
+        only = self._only
+        return self._chosen() if only is None else only()
+
+    def _chosen(self) -> Provider:
+        """Of several, or of none."""
         routes = self._routes
         if not routes:
             return self._nowhere
-        if len(routes) > 1:
-            current = ROUTING.target()
-            for owner, provider in routes:
-                if owner is current:
-                    return provider()
-        return routes[0][1]()
+        current = ROUTING.target()
+        return next((provider for owner, provider in routes if owner is current), routes[0][1])()
