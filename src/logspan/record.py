@@ -192,20 +192,19 @@ class LateRecord(Record):
             self.added = (*self.added, attributes)
 
     def __getattr__(self, name: str) -> Any:
-        """Make what is asked for the first time. Never raises for a body or attributes: a failure stands in these."""
+        """Make what is asked for, the first time. A failure stands in the attributes; Ctrl-C changes nothing."""
         if name not in ("body", "attributes"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        describe, self._describe = self._describe, None
-        self.body, self.attributes = None, {}
+        describe = self._describe
         try:
-            if describe is not None:
-                body, attributes = describe()
-                self.body, self.attributes = clean_value(body), clean_attributes(attributes)
+            text, found = describe() if describe is not None else (None, {})
+            body, attributes = clean_value(text), clean_attributes(found)
         except Exception as error:
-            self.attributes["logspan.capture.error"] = type_name(error)
-        for attributes in self.added:
-            super().add(attributes)
-        self.added = ()
+            body, attributes = None, {"logspan.capture.error": type_name(error)}
+        for added in self.added:
+            for key, value in added.items():
+                attributes.setdefault(key, value)
+        self.body, self.attributes, self._describe, self.added = body, attributes, None, ()
         return getattr(self, name)
 
 

@@ -402,3 +402,20 @@ def test_a_late_record_has_no_other_attributes() -> None:
     """A name that is wrong is an error, as for any object."""
     with pytest.raises(AttributeError, match="nothing"):
         _ = late(Description({})).nothing
+
+
+def test_what_interrupts_a_late_record_leaves_it_to_be_made() -> None:
+    """Ctrl-C in the look of an enricher is the caller's; whoever looks next finds it whole."""
+    answers: list[Any] = [KeyboardInterrupt(), ("late", {"a": 1})]
+
+    def describe() -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    made = LateRecord(SCOPE, *severity(20), describe, estimate=0, timestamp=5, event_name="e", span_context=None)
+    made.add({"b": 2})
+    with pytest.raises(KeyboardInterrupt):
+        _ = made.attributes
+    assert (made.body, made.attributes) == ("late", {"a": 1, "b": 2})

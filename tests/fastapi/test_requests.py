@@ -16,12 +16,13 @@ from fastapi import APIRouter, BackgroundTasks, FastAPI, HTTPException, Request,
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from opentelemetry.sdk._logs import LogRecordProcessor
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.websockets import WebSocketDisconnect
 
 from logspan import bind, get_logger
 from logspan.context import current_request
 from logspan.pipeline import UnredactedProcessorWarning
+from logspan.size import weight
 from tests.fastapi.support import TestClient, Watched, ids, watched
 
 logger = logging.getLogger("tests.shop")
@@ -423,17 +424,112 @@ def test_a_request_that_is_over_keeps_nothing_of_the_application(mode: str) -> N
     assert first.attributes["http.route"] == "/orders/{order_id}"
 
 
-def test_a_large_header_counts_for_the_queue() -> None:
-    """What waits with a record is bounded in bytes, whatever clients send."""
+@pytest.mark.parametrize(
+    ("headers", "least"),
+    [({}, 2), ({"x-large": "x" * 50_000}, 49), ({f"x-{number}": "" for number in range(400)}, 50)],
+    ids=["plain", "large", "many"],
+)
+def test_headers_count_while_a_record_waits_and_no_longer(headers: dict[str, str], least: int) -> None:
+    """What waits is bounded in bytes, whatever clients send; what is delivered weighs what it says."""
     app = FastAPI()
+    waiting: list[int] = []
     with watched(app) as seen, TestClient(app) as client:
-        client.get("/nothing")
-        client.get("/nothing", headers={"x-large": "x" * 50_000})
-        assert len(seen.requests()) == 2
+        provider = seen.handle.pipeline.logger_provider
+        emit = provider.emit
+
+        def watch(record: Any) -> None:
+            waiting.append(weight(record))
+            emit(record)
+
+        provider.emit = watch  # type: ignore[method-assign]
+        client.get("/nothing", headers=headers)
+        (request,) = seen.requests()
         records: list[Any] = [record.log_record for record in seen.memory.records()]
-    small, large = (record.weight for record in records if record.event_name == "http.server.request")
-    assert small < 8
-    assert large >= 49
+    delivered = next(record.weight for record in records if record.event_name == "http.server.request")
+    assert waiting[0] >= least
+    assert waiting[0] <= 1.2 * least + 3
+    assert 1 <= delivered <= 3
+    assert request.attributes["http.response.status_code"] == 404
+
+
+def test_a_task_that_outlives_its_request_does_not_change_its_record() -> None:
+    """What it sends, receives or writes into the scope comes too late, and reaches the server all the same."""
+    sent: list[Any] = []
+    kept: dict[str, Any] = {}
+
+    async def endpoint(scope: Any, receive: Any, send: Any) -> None:
+        kept.update(scope=scope, receive=receive, send=send)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x"})
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"y" * 1_000}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def run() -> None:
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"first.example")]}
+        await app({**scope, "server": ("127.0.0.1", 80), "query_string": b""}, receive, send)
+        kept["scope"]["headers"][:] = [(b"host", b"other.example")]
+        await kept["receive"]()
+        await kept["send"]({"type": "http.response.body", "body": b"z" * 1_000})
+
+    app = Starlette(routes=[Mount("/", endpoint)])
+    with watched(app, queue={"schedule_delay": 0.5}) as seen:
+        asyncio.run(run())
+        (request,) = seen.requests()
+    assert [message.get("body") for message in sent] == [None, b"x", b"z" * 1_000]
+    assert request.attributes["server.address"] == "first.example"
+    assert request.attributes["http.response.body.size"] == 1
+    assert "http.request.body.size" not in request.attributes
+
+
+def test_a_route_that_cannot_be_told_costs_the_route_alone() -> None:
+    """The record has everything else, and nothing of the application is kept."""
+
+    class Strange(Route):
+        @property
+        def path_format(self) -> str:
+            raise LookupError
+
+        @path_format.setter
+        def path_format(self, value: str) -> None:
+            pass
+
+    async def endpoint(request: Any) -> PlainTextResponse:
+        return PlainTextResponse("ok")
+
+    app = Starlette(routes=[Strange("/orders", endpoint)])
+    with watched(app) as seen, TestClient(app) as client:
+        assert client.get("/orders").text == "ok"
+        (request,) = seen.requests()
+    assert request.attributes["url.path"] == "/orders"
+    assert "http.route" not in request.attributes
+    assert request.body.startswith("GET /orders 200 ")
+
+
+@pytest.mark.parametrize("names", [(b"Set-Cookie", b"X-Kept"), ("set-cookie", "x-kept"), (bytearray(b"set-cookie"),)])
+def test_headers_that_can_be_read_once_reach_the_client(names: tuple[Any, ...]) -> None:
+    """Whatever they are made of, and whether our own can be added to them or not."""
+    sent: list[Any] = []
+
+    async def endpoint(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": ((name, b"1") for name in names)})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    app = Starlette(routes=[Mount("/", endpoint)])
+    with watched(app):
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
+        asyncio.run(app(scope, receive, send))
+    arrived = [name for name, _ in sent[0]["headers"]]
+    assert arrived[: len(names)] == list(names)
 
 
 def test_a_processor_beside_the_pipeline_sees_the_record_whole() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Sequence
-from operator import itemgetter
+from operator import itemgetter, methodcaller
 from time import perf_counter
 
 from opentelemetry.trace import format_trace_id
@@ -20,7 +20,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 _STARTS = ("http.response.start", "websocket.http.response.start")
 _ANSWERS = (*_STARTS, "websocket.accept")
 _BODIES = ("http.response.body", "websocket.http.response.body")
-_NAME = itemgetter(0)
+_NAME, _LOWER = itemgetter(0), methodcaller("lower")
 _GONE = ("http.disconnect", "websocket.disconnect")
 
 
@@ -55,6 +55,8 @@ class Exchange:
     def _received(self, message: Message) -> None:
         kind = message["type"]
         request = self.request
+        if request.over:
+            return
         if kind == "http.request":
             body = message.get("body") or b""
             if request.request_size is None:
@@ -71,11 +73,15 @@ class Exchange:
 
     async def send(self, message: Message) -> None:
         """Hand a message on to the server. The response is over before its last message leaves."""
+        if self.request.over:  # a task that outlives it
+            await self._send(message)
+            return
         kind, last = None, False
         try:
             kind = message["type"]
             if kind in _ANSWERS:
-                message = self._starting(message)
+                message = {**message, "headers": list(message.get("headers", ()))}  # they may be read only once
+                self._starting(message)
             elif self._is_last(kind, message):
                 last = True
                 self._ending()
@@ -121,22 +127,21 @@ class Exchange:
         except Exception as error:
             self._blame("receive", error)
 
-    def _starting(self, message: Message) -> Message:
-        """With the headers that the client knows the request by, unless the application has set them itself."""
-        request = self.request
+    def _starting(self, message: Message) -> None:
+        """Add the headers that the client knows the request by, unless the application has set them itself."""
+        request, headers = self.request, message["headers"]
         if request.span is None:
             request.saw_span()
-        headers = list(message.get("headers", ()))  # they may be read only once
         if message["type"] == "http.response.start":
             self._trailers = bool(message.get("trailers", False))
             request.response_headers = headers
             if request.settle().response_body:
-                request.response_content = self._content({**message, "headers": headers})
-        return {**message, "headers": [*headers, *self._ids(headers)]}
+                request.response_content = self._content(message)
+        message["headers"] = [*headers, *self._ids(headers)]
 
     def _ids(self, headers: Headers) -> Headers:
         request, config = self.request, self.request.config
-        names = frozenset(map(bytes.lower, map(_NAME, headers)))
+        names = frozenset(map(_LOWER, map(_NAME, headers)))
         ids: list[tuple[bytes, bytes]] = []
         trace, name = config.header, config.identification.header
         if trace is not None and trace not in names and request.span is not None:

@@ -6,6 +6,7 @@ from itertools import chain
 from time import perf_counter, time_ns
 from typing import Any
 
+from opentelemetry._logs import NoOpLogger
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from logspan.fastapi.attributes import attributes_of
@@ -17,29 +18,30 @@ SCOPE_NAME = "logspan.request"
 HTTP_EVENT = "http.server.request"
 WEBSOCKET_EVENT = "websocket.server.connection"
 _PLAIN = 2_400
-"""Bytes, as `logspan.size` reckons: a record of 20 attributes with short values."""
+_PAIR = 130
+"""Bytes: a record of 20 attributes with short values, as `logspan.size` reckons, and what Python needs for a header."""
 
 
 def conclude(request: Request) -> None:
     """End a request, and emit its record. Never raises."""
     try:
-        request.live = False
-        if request.ended_at is None:
-            request.ended_at = perf_counter()
         options = request.settle()
+        request.end()
         if options.record or request.config.options.record:
             _emit(request, ending_of(request))
-        request.close()
     except Exception as error:
         request.config.notices.say("request", f"the record of a request failed: {type(error).__name__}")
+    finally:
+        request.close()
 
 
 def _emit(request: Request, ending: Ending) -> None:
     if ending.severity is INFO and request.quiet:
         return
     provider = request.config.provider
-    scope = getattr(provider.get_logger(SCOPE_NAME), "instrumentation_scope", None)
-    provider.emit(_record(request, ending, scope))
+    logger = provider.get_logger(SCOPE_NAME)
+    if not isinstance(logger, NoOpLogger):
+        provider.emit(_record(request, ending, getattr(logger, "instrumentation_scope", None)))
 
 
 def _record(request: Request, ending: Ending, scope: InstrumentationScope | None) -> Record:
@@ -73,9 +75,9 @@ def _describe(request: Request, ending: Ending, seconds: float) -> tuple[str, di
 
 def _estimate(request: Request, ending: Ending) -> int:
     """Bytes of memory that wait with the record: what is the same for all, and what a client or a failure can swell."""
-    scope = request.scope
-    total = _PLAIN + len(scope["path"]) + len(scope.get("query_string", b""))
-    total += sum(map(len, chain.from_iterable(scope.get("headers") or ())))
+    scope, headers = request.scope, (*(request.scope.get("headers") or ()), *request.response_headers)
+    total = _PLAIN + 2 * len(scope["path"]) + len(scope.get("query_string") or b"")
+    total += _PAIR * len(headers) + sum(map(len, chain.from_iterable(headers)))
     if ending.error:
         total += sum(map(len, map(str, ending.error.values())))
     return total

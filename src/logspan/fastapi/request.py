@@ -67,7 +67,8 @@ class Request:
     close_code: int | None = None
     _endpoint: Any = None
     _route: str | None = None
-    _over = False
+    over = False
+    """Whether all that its record says is settled: nothing here changes any more."""
 
     def __init__(self, scope: Scope, config: RequestConfig) -> None:
         self.config = config
@@ -135,7 +136,7 @@ class Request:
     @property
     def route(self) -> str | None:
         """The template of the route that was matched."""
-        return self._route if self._over else route_of(self.scope, self.span, self.config.routes)
+        return self._route if self.over else route_of(self.scope, self.span, self.config.routes)
 
     def header(self, name: str) -> str | None:
         """The first request header of that name, whatever its case."""
@@ -144,7 +145,7 @@ class Request:
     def saw_span(self, span: Span | None = None) -> None:
         """Take a span (default: the current one) for the request's own, unless one was seen before."""
         try:
-            if self.span is None:
+            if self.span is None and not self.over:
                 span = span or get_current_span()
                 if span.get_span_context().is_valid:
                     self.span = span
@@ -200,12 +201,26 @@ class Request:
         if self.ended_at is None:
             self.ended_at = perf_counter()
 
+    def end(self) -> None:
+        """It is over; what its record needs and only the scope can tell is looked up."""
+        self.live = False
+        if self.ended_at is None:
+            self.ended_at = perf_counter()
+        try:
+            self._route = self.route
+        except Exception as error:
+            self._blame("the route", error)
+        self.over = True
+
     def close(self) -> None:
         """Let go of the span, and of the scope with the application's own objects: contexts and records outlive it."""
-        self._route = self.route
-        self._over = True
-        lasting = _LASTING.intersection(self.scope)
-        self.scope = dict(zip(lasting, map(self.scope.__getitem__, lasting), strict=True))
+        try:
+            lasting = _LASTING.intersection(self.scope)
+            scope = dict(zip(lasting, map(self.scope.__getitem__, lasting), strict=True))
+            scope["headers"] = [*(scope.get("headers") or ())]
+            self.scope = scope
+        except Exception as error:
+            self._blame("the end", error)
         self.span = None
 
     def _blame(self, what: str, error: Exception) -> None:

@@ -19,7 +19,6 @@ class BaggageEnricher:
 
     def __call__(self, record: Record) -> None:
         """Add them, under the names that they have; what the log call says, or what is bound, wins."""
-        attributes = record.attributes
-        for name, value in get_all().items():
-            if name not in attributes and self._allowed.have(name):
-                attributes[name] = cut_text(str(value), MAX_TEXT)
+        named = {name: cut_text(str(value), MAX_TEXT) for name, value in get_all().items() if self._allowed.have(name)}
+        if named:
+            record.add(named)

@@ -147,6 +147,4 @@ def _add(record: Record, found: object) -> None:
         if close is not None:
             close()
         raise TypeError(f"an enricher returns a mapping or None, not a {type_name(found)}")
-    attributes = record.attributes
-    for key, value in clean_attributes(found).items():
-        attributes.setdefault(key, value)
+    record.add(clean_attributes(found))
