@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 
-COUNT = 4_000
+COUNT, SLICE = 4_000, 100
 FIRST, WARM_UP = 500, 20_000
 EVERY = {"clean": 0, "mixed": 14, "hits": 1}
 """Every so many records have a secret; none when 0. 1 in 14 is 7 %."""
@@ -82,7 +83,6 @@ VARIANTS = {"logspan": logspan, "logfire": logfire}
 
 
 def cpu_us(scrub: Scrub, records: list[Any]) -> tuple[float, list[Any]]:
-    gc.collect()
     gc.disable()
     began = time.process_time_ns()
     scrubbed = [scrub(record) for record in records]
@@ -92,15 +92,20 @@ def cpu_us(scrub: Scrub, records: list[Any]) -> tuple[float, list[Any]]:
 
 
 def measure(variant: str, name: str) -> dict[str, float]:
+    """The cost of slices, each scrubbed when it is made, as the delivery worker does: the median of them."""
     make, scrub = VARIANTS[variant]()
     chosen = workload(name)
     first, _ = cpu_us(scrub, [make(number + WARM_UP, hit) for number, hit in chosen[:FIRST]])
     for number in range(FIRST, WARM_UP):  # RE2 makes its automaton as it goes: a service has that behind it soon
         scrub(make(number + WARM_UP, chosen[number % COUNT][1]))
-    cost, scrubbed = cpu_us(scrub, [make(number, hit) for number, hit in chosen])
-    hits = [(number, record) for (number, hit), record in zip(chosen, scrubbed, strict=True) if hit]
+    costs, hits = [], []
+    for start in range(0, COUNT, SLICE):
+        taken = chosen[start : start + SLICE]
+        cost, scrubbed = cpu_us(scrub, [make(number, hit) for number, hit in taken])
+        costs.append(cost)
+        hits += [(number, record) for (number, hit), record in zip(taken, scrubbed, strict=True) if hit]
     hidden = sum(secret(number) not in f"{record.body} {dict(record.attributes)}" for number, record in hits)
-    figures = {"record_us": cost, "first_us": first}
+    figures = {"record_us": statistics.median(costs), "first_us": first}
     return figures | ({"hidden_percent": 100 * hidden / len(hits)} if hits else {})
 
 

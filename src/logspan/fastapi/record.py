@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import chain
 from time import perf_counter, time_ns
 from typing import Any
@@ -50,7 +51,7 @@ def _record(request: Request, ending: Ending, scope: InstrumentationScope | None
     record = LateRecord(
         scope,
         *ending.severity,
-        lambda: _describe(request, ending, round(ended - request.started_at, 6)),
+        partial(_describe, request, ending, round(ended - request.started_at, 6)),
         estimate=_estimate(request, ending),
         timestamp=time_ns() - int((now - ended) * 1e9),
         event_name=WEBSOCKET_EVENT if request.websocket else HTTP_EVENT,
