@@ -12,12 +12,32 @@ _CANDIDATE = re.compile(r"[A-Za-z0-9+/_-]{22,}={0,2}")
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{2}){11,}")
 
 
-def has_long_run(text: str) -> bool:
-    """Whether there may be such a run: so many letters and digits without a break.
+def long_runs(text: str) -> Iterator[str]:
+    """The runs in which something may be encoded: so many letters and digits without a break.
 
     Not a matter for the sieve: counting characters would multiply the states of its automaton.
     """
-    return _LONG_RUN in text.encode().translate(_RUNNING)
+    data = text.encode()
+    marked = data.translate(_RUNNING)
+    start = marked.find(_LONG_RUN)
+    while start >= 0:
+        end = marked.find(b" ", start)
+        yield data[start : None if end < 0 else end].decode("ascii")
+        start = marked.find(_LONG_RUN, end) if end >= 0 else -1
+
+
+def has_long_word(run: str) -> bool:
+    """Whether there are so many letters and digits without any sign between them, and more than hexadecimal ones."""
+    return _LONG_WORD.search(run) is not None and run.strip(_HEX_DIGITS) != ""
+
+
+_LONG_WORD = re.compile("[A-Za-z0-9]{22}")
+_HEX_DIGITS = "0123456789abcdef"
+
+
+def is_readable(run: str) -> bool:
+    """Whether a run is readable text, encoded: paths and ids are runs, too, and far more of them."""
+    return bool(_readable(run))
 
 
 _RUNNING = bytes(120 if chr(byte).isalnum() or chr(byte) in "+/_-" else 32 for byte in range(128)) + b" " * 128

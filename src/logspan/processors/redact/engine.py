@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from logspan.expressions import Pattern, pattern_set
 from logspan.processors.redact.acceptance import Judged
-from logspan.processors.redact.encoded import decoded_spans, has_long_run
+from logspan.processors.redact.encoded import decoded_spans, has_long_word, is_readable, long_runs
 from logspan.processors.redact.folding import WRITTEN_OTHERWISE, fold
 from logspan.processors.redact.keys import KeyRules, key_words
 from logspan.processors.redact.parsers import PARSERS
@@ -164,9 +164,10 @@ class _Group:
             for number, finder in enumerate(finders)
             if isinstance(finder, _Matched) and finder.near is not None
         )
-        hints = (*hints, WRITTEN_OTHERWISE, LONG_RUN)
+        hints = (*hints, WRITTEN_OTHERWISE)
         self._joined = [number for number, hint in enumerate(hints) if hint != LONG_RUN]
         self._runs = [number for number, hint in enumerate(hints) if hint == LONG_RUN]
+        self._of_runs = tuple(Pattern(finders[number].rule.pattern) for number in self._runs)
         self._match = pattern_set(tuple(hints[number] for number in self._joined))
         self.folded = len(finders)
         """Beside the numbers of rules: a text reads otherwise than it is written."""
@@ -179,16 +180,23 @@ class _Group:
 
     def may_find(self, text: str) -> bool:
         """Whether any rule may."""
-        return not text.isascii() or bool(self._match(text)) or has_long_run(text)
+        return not text.isascii() or bool(self._match(text)) or any(map(self._named_by, long_runs(text)))
 
     def named(self, text: str) -> Sequence[int]:
         """The rules that may find something in a text, in any order; `folded` and `encoded` among them."""
         matched = self._match(text)
         named = [self._joined[place] for place in matched] if matched else []
-        if has_long_run(text):
-            named += self._runs
+        for run in long_runs(text):
+            named += self._named_by(run)
         if not text.isascii():
             named.append(self.folded)
+        return named
+
+    def _named_by(self, run: str) -> list[int]:
+        """What a long run may be: looked at closely, as each path and each id is one."""
+        named = [self.encoded] if is_readable(run) else []
+        if has_long_word(run):
+            named += [number for number, pattern in zip(self._runs, self._of_runs, strict=True) if pattern.search(run)]
         return named
 
     def find(self, named: Iterable[int], text: str, about: tuple[int, ...], limit: float) -> Iterator[Match]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logspan.processors.redact.rule import LONG_RUN, Rule
+from logspan.processors.redact.rule import Rule
 from logspan.processors.redact.rules.keys import STRONG_QUERY_KEYS, WEAK_QUERY_KEYS
 
 QUERY_HINT = rf"(?i)[?&#;](?:{'|'.join(sorted(STRONG_QUERY_KEYS | WEAK_QUERY_KEYS))})="
@@ -79,7 +79,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         "storage-key",
         "pattern",
         pattern=r"(?:^|[^A-Za-z0-9+/])([A-Za-z0-9+/]{86}==)",
-        hint=LONG_RUN,
+        hint="[A-Za-z0-9+/]==",
         validator="random",
         near=("account key", "accountkey", "azure", "storage", "cosmos", "service bus", "shared key", "key"),
     ),
