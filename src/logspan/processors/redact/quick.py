@@ -60,7 +60,7 @@ class QuickLook:
         for key, value in attributes.items():
             kind = type(value)
             if kind is str:
-                parts.append(f"{key}: {value}")
+                parts.append(f"{key}: {value}")  # type: ignore[str-bytes-safe]  # it is a text
             elif kind is int or kind is float:
                 if not _SHORT < value < LEAST_NUMBER:  # type: ignore[operator]
                     parts.append(f"{key}: {number_text(value)}")  # type: ignore[arg-type]

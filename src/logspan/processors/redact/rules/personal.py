@@ -33,7 +33,7 @@ PERSONAL_RULES: tuple[Rule, ...] = (
         action="partial",
         keep="country",
         parser="iban",
-        hint=r"[A-Za-z]{2}[0-9]{2}[ .-]?[A-Za-z0-9]{2}",
+        hint=r"(?:^|[^A-Za-z0-9])[A-Za-z]{2}[0-9]{2}[ .-]?[A-Za-z0-9]{2}",
     ),
     Rule(
         "email",
