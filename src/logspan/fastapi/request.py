@@ -34,7 +34,7 @@ _LASTING = frozenset(
 
 
 class Request:
-    """The state of one request, HTTP or WebSocket; each of its methods is safe to call at any time.
+    """The state of one request, HTTP or WebSocket; what the layers tell it never raises.
 
     Times are those of `perf_counter`, sizes in bytes. What is the same at the beginning of every request stands in the
     class: each of them pays for what is set.
