@@ -34,6 +34,16 @@ _CARD_LENGTHS: tuple[tuple[int, int, int, tuple[int, ...]], ...] = (
     (9792, 9792, 4, (16,)),
 )
 
+_GAP = r"[ \t+._*/-]{0,3}"
+
+CARD_HINT = (
+    r"(?:^|[^A-Za-z0-9.-]|[^A-Za-z0-9][.-])(?:"
+    rf"(?:2[2-7]|3[04-9]|4[0-9]|5[0-8]|6[02-57]|8[12]|97)[0-9]{{2}}(?:{_GAP}[0-9]){{10}}"
+    rf"|4[0-9]{{3}}(?:{_GAP}[0-9]){{9}}|(?:50[1-3][0-9]|6304|67[56][0-9])(?:{_GAP}[0-9]){{8}})"
+)
+"""For the sieve: first digits that are issued, and the least digits behind them. It begins where a number stands alone:
+one that began anywhere would make the automaton grow with each number and each id that it meets."""
+
 _CARD_WORDS = re.compile(
     r"(?i)(?<![a-z])(?:card|cc|ccn|pan|visa|master ?card|amex|american express|discover|maestro|union ?pay|jcb|diners"
     r"|carte|tarjeta|karte|kreditkarte|kartennummer|payment|paid|charged?|track ?2?|acct|cartao|cartão|carta)(?![a-z])|card(?:_?n|N)"
@@ -146,6 +156,25 @@ _IBAN_LENGTHS = MappingProxyType(
         )
     }
 )
+
+
+_LETTERED = frozenset(
+    {
+        *("AZ", "BG", "BH", "BY", "DO", "FK", "GB", "GE", "GI", "GT", "HN", "IE", "IQ", "IT", "JO", "KW"),
+        *("LC", "LV", "MD", "MT", "MU", "NI", "NL", "PK", "PS", "QA", "RO", "SC", "SM", "SV", "VG", "YE"),
+    }
+)
+"""Countries whose account numbers may begin with a letter (the registry of ISO 13616)."""
+
+_HEXADECIMAL = frozenset({"AD", "AE", "BA", "BE", "DE", "EE"})
+"""Countries whose code stands in ids, too; their account numbers begin with eight digits and more."""
+
+IBAN_HINT = (
+    rf"(?:^|[^A-Za-z0-9])(?:(?i:{'|'.join(sorted(_LETTERED))})[0-9]{{2}}[ .-]?[A-Za-z0-9]{{2}}"
+    rf"|(?i:{'|'.join(sorted(_IBAN_LENGTHS.keys() - _LETTERED - _HEXADECIMAL))})[0-9]{{2}}[ .-]?[0-9]{{2}}"
+    rf"|(?i:{'|'.join(sorted(_HEXADECIMAL))})[0-9]{{2}}(?:[ .-]?[0-9]){{8}})"
+)
+"""For the sieve: a country, check digits, and how account numbers begin there."""
 
 
 def card(text: str, start: int, end: int) -> Place | None:

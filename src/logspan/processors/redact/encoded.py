@@ -10,39 +10,47 @@ from collections.abc import Iterator
 _CANDIDATE = re.compile(r"[A-Za-z0-9+/_-]{22,}={0,2}")
 """What 16 bytes and more are in base64; ids of 20 characters (xid) and 21 (nanoid) are shorter."""
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{2}){11,}")
+_HEX_OF_TEXT = re.compile(rb"(?:0x)?(?:[2-7][0-9a-f]|0[9ad]){8}")
 
 
-def long_runs(text: str) -> Iterator[str]:
-    """The runs in which something may be encoded: so many letters and digits without a break.
+def may_hold_encoded(text: str) -> bool:
+    """Whether there is a run that reads as text when it is decoded.
 
-    Not a matter for the sieve: counting characters would multiply the states of its automaton.
+    Not a matter for the sieve: counting characters would multiply the states of its automaton. It is asked of nearly
+    every record, so it begins with words of letters and digits alone, which few runs have but these: text in base64
+    has one of the other signs in 50 characters, and capitals in any 16 but for one in 10,000. Words in small letters
+    and numbers may be hexadecimal.
     """
     data = text.encode()
-    marked = data.translate(_RUNNING)
-    start = marked.find(_LONG_RUN)
+    words = data.translate(_WORDS)
+    start = words.find(_LONG)
     while start >= 0:
-        end = marked.find(b" ", start)
-        yield data[start : None if end < 0 else end].decode("ascii")
-        start = marked.find(_LONG_RUN, end) if end >= 0 else -1
+        end = words.find(b" ", start)
+        end = len(data) if end < 0 else end
+        word = data[start:end]
+        if word.islower() or word.isdigit():
+            if _HEX_OF_TEXT.match(word):
+                return True
+        elif _readable(_run(data, start, end)):
+            return True
+        start = words.find(_LONG, end)
+    return False
 
 
-def has_long_word(run: str) -> bool:
-    """Whether there are so many letters and digits without any sign between them, and more than hexadecimal ones."""
-    return _LONG_WORD.search(run) is not None and run.strip(_HEX_DIGITS) != ""
+def _run(data: bytes, start: int, end: int) -> str:
+    """The whole run that a word is in."""
+    runs = data.translate(_RUNS)
+    last = runs.find(b" ", end)
+    return data[runs.rfind(b" ", 0, start) + 1 : len(data) if last < 0 else last].decode("ascii")
 
 
-_LONG_WORD = re.compile("[A-Za-z0-9]{22}")
-_HEX_DIGITS = "0123456789abcdef"
+def _marked(signs: str) -> bytes:
+    """For `bytes.translate`: `x` for letters, digits and these signs, else a space."""
+    return bytes(120 if chr(byte).isalnum() or chr(byte) in signs else 32 for byte in range(128)) + b" " * 128
 
 
-def is_readable(run: str) -> bool:
-    """Whether a run is readable text, encoded: paths and ids are runs, too, and far more of them."""
-    return bool(_readable(run))
-
-
-_RUNNING = bytes(120 if chr(byte).isalnum() or chr(byte) in "+/_-" else 32 for byte in range(128)) + b" " * 128
-"""`x` for what is encoded in, else a space."""
-_LONG_RUN = b"x" * 22
+_WORDS, _RUNS = _marked(""), _marked("+/_-")
+_LONG = b"x" * 16
 
 
 def decoded_spans(text: str) -> Iterator[tuple[int, int, str]]:

@@ -10,12 +10,13 @@ from typing import NamedTuple, TypeVar
 
 from logspan.expressions import Pattern, pattern_set
 from logspan.processors.redact.acceptance import Judged
-from logspan.processors.redact.encoded import decoded_spans, has_long_word, is_readable, long_runs
+from logspan.processors.redact.encoded import decoded_spans, may_hold_encoded
 from logspan.processors.redact.folding import WRITTEN_OTHERWISE, fold
 from logspan.processors.redact.keys import KeyRules, key_words
+from logspan.processors.redact.near import near_expression, near_hint
 from logspan.processors.redact.parsers import PARSERS
 from logspan.processors.redact.repeats import repeats
-from logspan.processors.redact.rule import LONG_RUN, Rule, markers
+from logspan.processors.redact.rule import Rule, markers
 from logspan.processors.redact.validators import VALIDATORS
 
 _WINDOW = 72
@@ -53,6 +54,8 @@ class Engine:
         self._order = {rule: place for place, rule in enumerate(rules)}
         self._timeout = timeout
         self._ours = _Group(_finders(rules, keys), (keys.hint, *_hints(rules)))
+        self.may_find = self._ours.may_find
+        """Whether the rules that come with logspan may find anything in values, each with its key in front."""
         own = [rule for rule in rules.values() if rule.own and rule.kind != "key"]
         self._own = _Group([_Matched(rule) for rule in own], [rule.pattern for rule in own]) if own else None
 
@@ -63,10 +66,6 @@ class Engine:
     def about(self, key: str) -> tuple[int, ...]:
         """The rules for which a key is the word that has to be near: `ssn`, `user.phone`."""
         return self._ours.near(" ".join(key_words(key)))
-
-    def may_find(self, line: str) -> bool:
-        """Whether the rules that come with logspan may find anything in values, each with its key in front."""
-        return self._ours.may_find(line)
 
     def own_may_find(self, value: str) -> bool:
         """Whether an expression of the user's own may find anything in a value."""
@@ -164,11 +163,7 @@ class _Group:
             for number, finder in enumerate(finders)
             if isinstance(finder, _Matched) and finder.near is not None
         )
-        hints = (*hints, WRITTEN_OTHERWISE)
-        self._joined = [number for number, hint in enumerate(hints) if hint != LONG_RUN]
-        self._runs = [number for number, hint in enumerate(hints) if hint == LONG_RUN]
-        self._of_runs = tuple(Pattern(finders[number].rule.pattern) for number in self._runs)
-        self._match = pattern_set(tuple(hints[number] for number in self._joined))
+        self._match = pattern_set((*hints, WRITTEN_OTHERWISE))
         self.folded = len(finders)
         """Beside the numbers of rules: a text reads otherwise than it is written."""
         self.encoded = len(finders) + 1
@@ -180,23 +175,15 @@ class _Group:
 
     def may_find(self, text: str) -> bool:
         """Whether any rule may."""
-        return not text.isascii() or bool(self._match(text)) or any(map(self._named_by, long_runs(text)))
+        return not text.isascii() or bool(self._match(text)) or may_hold_encoded(text)
 
-    def named(self, text: str) -> Sequence[int]:
+    def named(self, text: str) -> list[int]:
         """The rules that may find something in a text, in any order; `folded` and `encoded` among them."""
-        matched = self._match(text)
-        named = [self._joined[place] for place in matched] if matched else []
-        for run in long_runs(text):
-            named += self._named_by(run)
+        named = [*(self._match(text) or ())]
         if not text.isascii():
             named.append(self.folded)
-        return named
-
-    def _named_by(self, run: str) -> list[int]:
-        """What a long run may be: looked at closely, as each path and each id is one."""
-        named = [self.encoded] if is_readable(run) else []
-        if has_long_word(run):
-            named += [number for number, pattern in zip(self._runs, self._of_runs, strict=True) if pattern.search(run)]
+        if may_hold_encoded(text):
+            named.append(self.encoded)
         return named
 
     def find(self, named: Iterable[int], text: str, about: tuple[int, ...], limit: float) -> Iterator[Match]:
@@ -275,23 +262,6 @@ def _in_time(places: Iterable[_Place], limit: float) -> Iterator[_Place]:
         if time.perf_counter() > limit:
             raise TimeoutError
         yield place
-
-
-def near_expression(words: Iterable[str]) -> re.Pattern[str]:
-    """Words as they stand in prose, in keys and in `camelCase`."""
-    spelled = "|".join(sorted((r"[\s_.'-]{0,2}".join(map(re.escape, word.split(" "))) for word in words), reverse=True))
-    return re.compile(rf"(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))(?i:{spelled})s?(?![a-z])")
-
-
-def near_hint(words: Iterable[str]) -> str:
-    """The same for the sieve, which has no look-around: a little more than these."""
-    spelled = "|".join(r"[\s_.'-]{0,2}".join(map(re.escape, word.split(" "))) for word in sorted(words))
-    return rf"(?:^|[^A-Za-z])(?i:{spelled})s?(?:$|[^a-z])|[a-z](?:{_capitals(words)})"
-
-
-def _capitals(words: Iterable[str]) -> str:
-    spelled = {form for word in words for form in (word.title().replace(" ", ""), word.upper().replace(" ", ""))}
-    return "|".join(sorted(map(re.escape, spelled)))
 
 
 def _apart(found: list[Match], order: Mapping[str, int], marked: Iterable[tuple[int, int]]) -> list[Match]:

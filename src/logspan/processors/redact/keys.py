@@ -135,11 +135,27 @@ def _uncapitalized(part: re.Match[str]) -> str:
 
 def sieve_expression(keys: Iterable[tuple[str, ...]]) -> str:
     """An RE2 expression that matches wherever one of these keys is spelled, or a word that ends like one."""
-    spelled = sorted(r"[\s_.$-]*".join(map(re.escape, key)) for key in keys)
-    short = [word for word in spelled if len(word) <= 4 and word.isascii()]
-    long = [word for word in spelled if word not in short]
+    words = sorted(keys)
+    short = [key for key in words if len("".join(key)) <= _SHORT and "".join(key).isascii()]
+    long = [_spelled(key) for key in words if key not in short]
     either = "|".join(part for part in ("|".join(long), _bounded(short), "|".join(_GLUED)) if part)
     return rf"(?i:{either})"
+
+
+_SHORT = 4
+"""Letters of a key that stands in other words, too, and in ids."""
+
+
+def _spelled(key: tuple[str, ...]) -> str:
+    return r"[\s_.$-]*".join(map(re.escape, key))
+
+
+def _bounded(short: list[tuple[str, ...]]) -> str:
+    """Short words that are one by themselves, also within `camelCase`: `userPin`, but not `author` or `passed`."""
+    if not short:
+        return ""
+    capital = "|".join(_spelled((key[0].capitalize(), *map(str.upper, key[1:]))) for key in short)
+    return rf"(?:(?:\b|_|[^\x00-\x7f])(?:{'|'.join(map(_spelled, short))})|(?-i:[a-z](?:{capital})))(?-i:[^a-z]|$)"
 
 
 _FLAGS = re.compile(r"\(\?([a-zA-Z]+)\)")
@@ -155,11 +171,3 @@ def _unanchored(pattern: str) -> str:
     if _ANCHORS.intersection(signs[first:last]):
         return "(?s:.)"
     return f"(?{flags[1] if flags else ''}:{''.join(signs[first:last])})"
-
-
-def _bounded(short: list[str]) -> str:
-    """Short words that are one by themselves, also within `camelCase`: `userPin`, but not `author` or `passed`."""
-    capital = "|".join(word.capitalize() for word in short)
-    if not short:
-        return ""
-    return rf"(?:(?:\b|_|[^\x00-\x7f])(?:{'|'.join(short)})|(?-i:[a-z](?:{capital})))(?-i:[^a-z]|$)"

@@ -142,10 +142,10 @@ class Redactor:
         """
         clean = clean_attributes(attributes)
         kept = clean if self._only is None else self._only.attributes(clean)
-        suspects = self._quick.suspects((), kept)
+        suspects, ready = self._quick.suspects((), kept)
         if not suspects:
             return dict(kept)
-        walk = Walk(self._tools, tenant_of(clean) if tenant is None else tenant)
+        walk = Walk(self._tools, tenant_of(clean) if tenant is None else tenant, ready)
         redacted = walk.mapping(kept, only=suspects)
         self._count(walk.findings)
         return redacted
@@ -183,11 +183,11 @@ class Redactor:
         body, attributes, name = record.body, record.attributes, record.event_name
         kept_body = body if self._only is None else self._only.body(body)
         kept = attributes if self._only is None else self._only.attributes(attributes)
-        suspects = self._quick.suspects((kept_body, name) if name else (kept_body,), kept)
+        suspects, ready = self._quick.suspects((kept_body, name) if name else (kept_body,), kept)
         if not suspects and self._only is None:
             return
         tenant = tenant_of(attributes)
-        walk = Walk(self._tools, tenant)
+        walk = Walk(self._tools, tenant, ready)
         record.body = walk.value(kept_body) if _BODY in suspects else kept_body
         record.attributes = dict(redacted := walk.mapping(kept, only=suspects))
         if name and _NAME in suspects:

@@ -14,9 +14,6 @@ Kind = Literal["key", "pattern", "parser"]
 Tier = Literal["core", "extended", "optional"]
 Keep = Literal["", "last4", "last2", "domain", "country", "network"]
 
-LONG_RUN = r"[A-Za-z0-9]{22}"
-"""The hint of an expression that finds things in such a run of letters and digits alone: it is asked about each."""
-
 
 @dataclass(frozen=True, slots=True)
 class Rule:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from logspan.processors.redact.rule import LONG_RUN, Rule
+from logspan.processors.redact.cards import CARD_HINT, IBAN_HINT
+from logspan.processors.redact.rule import Rule
 
 CARD_WORDS = (
     *("card", "card number", "cardnumber", "credit card", "debit card", "cc", "ccn", "cc number", "pan", "visa"),
     *("mastercard", "amex", "american express", "discover", "maestro", "unionpay", "jcb", "diners", "carte", "tarjeta"),
     *("kreditkarte", "payment method", "kartennummer", "acct", "track2", "primary account number", "creditcard"),
 )
+
+_LONG_BASE58 = "{}[1-9a-fA-F]*[GHJ-NP-Zg-km-z][1-9A-HJ-NP-Za-km-z]{{12}}"
+"""What the sieve asks for behind the first sign of base58: more than hexadecimal digits, or each id would be one."""
 
 PERSONAL_RULES: tuple[Rule, ...] = (
     Rule(
@@ -17,8 +21,7 @@ PERSONAL_RULES: tuple[Rule, ...] = (
         action="partial",
         keep="last4",
         pattern=r"([2-9][0-9]{3}(?:[ \t+._*/-]{0,3}[0-9]){8,15})",
-        # any digit in front: to tell them apart there makes the sieve's automaton grow with every number it sees
-        hint=r"[0-9]{4}[ \t+._*/-]{0,3}[0-9]{4}[ \t+._*/-]{0,3}[0-9]{2}",
+        hint=CARD_HINT,
         validator="card",
     ),
     Rule(
@@ -33,7 +36,7 @@ PERSONAL_RULES: tuple[Rule, ...] = (
         action="partial",
         keep="country",
         parser="iban",
-        hint=r"(?:^|[^A-Za-z0-9])[A-Za-z]{2}[0-9]{2}[ .-]?[A-Za-z0-9]{2}",
+        hint=IBAN_HINT,
     ),
     Rule(
         "email",
@@ -53,7 +56,9 @@ PERSONAL_RULES: tuple[Rule, ...] = (
         "\u2010-\u2015"
         r"-]{0,3}[0-9]){6,14}"
         r"|\(?\b[2-9][0-9]{2}\)?[ .-]{1,2}[2-9][0-9]{2}[ .-][0-9]{4}\b)",
-        hint=r"\+[1-9][0-9 ().-]|\b00[1-9][0-9 ().-]|[0-9]{3}\)?[ .-]{1,2}[0-9]{3}[ .-][0-9]{4}",
+        hint=r"(?:\+|(?:^|[^A-Za-z0-9.]|[^A-Za-z0-9]\.)00)[1-9](?:[ ().\x2f"
+        "\u2010-\u2015"
+        r"-]{0,3}[0-9]){6}|\b[2-9][0-9]{2}\)?[ .-]{1,2}[2-9][0-9]{2}[ .-][0-9]{4}",
         validator="phone",
     ),
     Rule(
@@ -86,7 +91,7 @@ PERSONAL_RULES: tuple[Rule, ...] = (
         pattern=r"\b((?:bc1|tb1|bcrt1|ltc1)[02-9ac-hj-np-z]{11,87}|(?:BC1|TB1|LTC1)[02-9AC-HJ-NP-Z]{11,87}"
         r"|[13LMmn2D][1-9A-HJ-NP-Za-km-z]{25,34}|addr1[02-9ac-hj-np-z]{50,110}|[48][1-9A-HJ-NP-Za-km-z]{94}"
         r"|cosmos1[02-9ac-hj-np-z]{38}|r[1-9A-HJ-NP-Za-km-z]{24,34}|T[1-9A-HJ-NP-Za-km-z]{33})\b",
-        hint=LONG_RUN,
+        hint=rf"\b(?:{_LONG_BASE58.format('[13LMmn2D48rT]')}|(?i:bc1|tb1|ltc1)[02-9ac-hj-np-zA-Z]{{10}}|(?:bcrt1|addr1|cosmos1)[02-9ac-hj-np-z]{{8}})",
         validator="wallet",
     ),
     Rule(
@@ -114,7 +119,7 @@ PERSONAL_RULES: tuple[Rule, ...] = (
         "wallet-private-key",
         "pattern",
         pattern=r"\b([5KL][1-9A-HJ-NP-Za-km-z]{50,51}|[xyz]prv[1-9A-HJ-NP-Za-km-z]{80,112})\b",
-        hint=LONG_RUN,
+        hint=rf"\b(?:{_LONG_BASE58.format('[5KL]')}|[xyz]prv[1-9A-HJ-NP-Za-km-z]{{12}})",
         validator="base58check",
     ),
 )

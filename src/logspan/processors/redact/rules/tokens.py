@@ -228,17 +228,18 @@ _WEAK_PREFIX = 4
 
 _HINTS = {
     "airtable-token": "pat[A-Za-z0-9]{6}",
-    "asana-token": "[0-9]:[a-z0-9]{6}",
+    "asana-token": "[0-9]/[0-9]+:[A-Za-z0-9]{6}",
     "azure-devops-token": "AZDO",
     "clickup-token": "pk_[0-9]{4}",
     "firebase-server-key": ":APA91b",
+    "firecrawl-key": "fc-[a-f0-9]{13}",
     "infisical-token": r"st\.[a-f0-9]{6}",
     "new-relic-licence": "NRAL",
     "salesforce-token": "00D[A-Za-z0-9]{6}",
     "telegram-token": ":AA",
     "terraform-token": r"\.atlasv1\.",
 }
-"""What the first sieve asks for where a token does not begin with a prefix."""
+"""What the first sieve asks for where a token does not begin with a prefix, or where ids have that prefix in them."""
 
 
 def _token(rule: str, prefix: str, rest: str, characters: str, least: int) -> Rule:

@@ -1,0 +1,33 @@
+"""Words that have to stand near a match, for it to count."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_SHORT = 2
+"""Letters of a word that no digit may touch: `cf` and `dl` stand in ids."""
+
+
+def near_expression(words: Iterable[str]) -> re.Pattern[str]:
+    """Words as they stand in prose, in keys and in `camelCase`."""
+    spelled = "|".join(sorted((_spelled(word) + "(?![0-9])" * (len(word) <= _SHORT) for word in words), reverse=True))
+    return re.compile(rf"(?:(?<![A-Za-z0-9])|(?<=[a-z])(?=[A-Z]))(?i:{spelled})s?(?![a-z])")
+
+
+def near_hint(words: Iterable[str]) -> str:
+    """The same for the sieve, which has no look-around: a little more than these."""
+    words = sorted(words)
+    short = "|".join(_spelled(word) for word in words if len(word) <= _SHORT)
+    long = "|".join(_spelled(word) for word in words if len(word) > _SHORT)
+    ends = [rf"(?i:{long})s?(?:$|[^a-z])"] * bool(long) + [rf"(?i:{short})s?(?:$|[^a-z0-9])"] * bool(short)
+    return rf"(?:^|[^A-Za-z0-9])(?:{'|'.join(ends)})|[a-z](?:{_capitals(words)})"
+
+
+def _spelled(word: str) -> str:
+    return r"[\s_.'-]{0,2}".join(map(re.escape, word.split(" ")))
+
+
+def _capitals(words: Iterable[str]) -> str:
+    spelled = {form for word in words for form in (word.title().replace(" ", ""), word.upper().replace(" ", ""))}
+    return "|".join(sorted(map(re.escape, spelled)))
