@@ -93,7 +93,7 @@ class Pattern:
         return self._compiled().search(text) is not None
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=16)
 def pattern_set(expressions: tuple[str, ...]) -> Callable[[str], Sequence[int] | None]:
     """Many expressions at once: which of them match somewhere in a text, in one pass over it.
 

@@ -13,9 +13,11 @@ from opentelemetry._logs import SeverityNumber
 
 from logspan.expressions import Pattern, pattern_set
 from logspan.processors.redact import Redactor
+from logspan.processors.redact.announced import Announced
 from logspan.processors.redact.folding import fold
 from logspan.processors.redact.rule import Rule
 from logspan.processors.redact.rules import RULES
+from logspan.processors.redact.structure import assigned, spoken
 from logspan.processors.redact.validators import VALIDATORS
 from logspan.record import Record
 from logspan.settings import RedactionSettings
@@ -171,3 +173,14 @@ def test_the_hint_of_a_rule_is_found_wherever_the_rule_is() -> None:
         for number, rule in enumerate(SHAPES):
             if number not in alone and rule.pattern and not rule.near:
                 assert not counts(rule, patterns[rule.id], text), (rule.id, case.id)
+
+
+def test_what_keys_announce_is_found_by_the_parsers_that_are_asked() -> None:
+    """The costly parsers are asked where words and signs stand as they need it: what they would find is found."""
+    keys = redactor(0)._keys
+    announced = Announced(keys.words)
+    for case in CASES:
+        given = case.text or json.dumps(case.attributes, ensure_ascii=False)
+        for text in (given, fold(given).text, f"{given}\n{given}"):
+            found = set(announced(text, keys.said))
+            assert found >= {*assigned(text, keys.said), *spoken(text, keys.said)}, case.id

@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from logspan.expressions import Pattern, pattern_set
-from logspan.processors.redact.acceptance import Judged
+from logspan.processors.redact.announced import Announced
 from logspan.processors.redact.encoded import decoded_spans, may_hold_encoded
 from logspan.processors.redact.folding import WRITTEN_OTHERWISE, fold
 from logspan.processors.redact.keys import KeyRules, key_words
 from logspan.processors.redact.near import near_expression, near_hint
-from logspan.processors.redact.parsers import PARSERS
+from logspan.processors.redact.parsers import PARSERS, Parser
 from logspan.processors.redact.repeats import repeats
 from logspan.processors.redact.rule import Rule, markers
+from logspan.processors.redact.structure import Judge
 from logspan.processors.redact.validators import VALIDATORS
 
 _WINDOW = 72
@@ -127,9 +128,14 @@ class Engine:
 
 def _finders(rules: Mapping[str, Rule], keys: KeyRules) -> list[_Finder]:
     """The parser of what keys announce, and one for each other rule."""
-    parsed = Rule("key-value", "parser", parser="key-values")
-    shapes = (parsed, *_shapes(rules))
-    return [_Parsed(rule, keys.said, rules) if rule.kind == "parser" else _Matched(rule) for rule in shapes]
+    announced = _Parsed(Rule("key-value", "parser"), Announced(keys.words), keys.said, rules)
+    return [
+        announced,
+        *(
+            _Parsed(rule, PARSERS[rule.parser], keys.said, rules) if rule.kind == "parser" else _Matched(rule)
+            for rule in _shapes(rules)
+        ),
+    ]
 
 
 def _hints(rules: Mapping[str, Rule]) -> list[str]:
@@ -244,9 +250,9 @@ class _Matched(_Finder):
 class _Parsed(_Finder):
     """A rule with a parser; what the parser finds may go by other rules (those of keys)."""
 
-    def __init__(self, rule: Rule, judge: Callable[[str], Judged | None], rules: Mapping[str, Rule]) -> None:
+    def __init__(self, rule: Rule, parse: Parser, judge: Judge, rules: Mapping[str, Rule]) -> None:
         super().__init__(rule)
-        self._parse = PARSERS[rule.parser]
+        self._parse = parse
         self._judge = judge
         self._rules = rules
 

@@ -52,8 +52,11 @@ class KeyRules:
         self._longest = max(map(len, (*self._rules, *self._own)), default=0)
         self._patterns = tuple(Pattern(pattern) for pattern in patterns)
         self._known: dict[str, Judged | None] = {}
-        self.hint = "|".join((sieve_expression({*self._rules, *self._own}), *map(_unanchored, patterns)))
+        keys, unanchored = {*self._rules, *self._own}, [*map(_unanchored, patterns)]
+        self.hint = "|".join((sieve_expression(keys, r"(?-i:[^a-z]|$)"), *unanchored))
         """An RE2 expression that matches wherever a text may hold one of the keys with a value behind it."""
+        self.words = "|".join((sieve_expression(keys), *unanchored))
+        """The same with nothing behind the word: the key may go on, and its value may begin, right there."""
 
     def rule(self, key: str) -> str | None:
         """The id of the rule that a key falls under, or None."""
@@ -133,12 +136,15 @@ def _uncapitalized(part: re.Match[str]) -> str:
     return part[0].lower() if part[0].isupper() else part[0]
 
 
-def sieve_expression(keys: Iterable[tuple[str, ...]]) -> str:
-    """An RE2 expression that matches wherever one of these keys is spelled, or a word that ends like one."""
+def sieve_expression(keys: Iterable[tuple[str, ...]], behind: str = "") -> str:
+    """An RE2 expression that matches wherever one of these keys is spelled, or a word that ends like one.
+
+    `behind`: what has to stand behind short words.
+    """
     words = sorted(keys)
     short = [key for key in words if len("".join(key)) <= _SHORT and "".join(key).isascii()]
     long = [_spelled(key) for key in words if key not in short]
-    either = "|".join(part for part in ("|".join(long), _bounded(short), "|".join(_GLUED)) if part)
+    either = "|".join(part for part in ("|".join(long), _bounded(short, behind), "|".join(_GLUED)) if part)
     return rf"(?i:{either})"
 
 
@@ -150,12 +156,12 @@ def _spelled(key: tuple[str, ...]) -> str:
     return r"[\s_.$-]*".join(map(re.escape, key))
 
 
-def _bounded(short: list[tuple[str, ...]]) -> str:
+def _bounded(short: list[tuple[str, ...]], behind: str) -> str:
     """Short words that are one by themselves, also within `camelCase`: `userPin`, but not `author` or `passed`."""
     if not short:
         return ""
     capital = "|".join(_spelled((key[0].capitalize(), *map(str.upper, key[1:]))) for key in short)
-    return rf"(?:(?:\b|_|[^\x00-\x7f])(?:{'|'.join(map(_spelled, short))})|(?-i:[a-z](?:{capital})))(?-i:[^a-z]|$)"
+    return rf"(?:(?:\b|_|[^\x00-\x7f])(?:{'|'.join(map(_spelled, short))})|(?-i:[a-z](?:{capital}))){behind}"
 
 
 _FLAGS = re.compile(r"\(\?([a-zA-Z]+)\)")

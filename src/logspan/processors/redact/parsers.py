@@ -14,10 +14,8 @@ from types import MappingProxyType
 from logspan.processors.redact import looks
 from logspan.processors.redact.acceptance import Judged, accepts
 from logspan.processors.redact.cards import ibans
-from logspan.processors.redact.declared import blocks, calls
 from logspan.processors.redact.rules.keys import STRONG_QUERY_KEYS, WEAK_QUERY_KEYS
-from logspan.processors.redact.structure import Judge, Span, assigned, options, siblings, spoken
-from logspan.processors.redact.tables import columns
+from logspan.processors.redact.structure import Judge, Span, options
 
 Parser = Callable[[str, Judge], Iterator[Span]]
 
@@ -82,18 +80,6 @@ _IDENTIFIED = re.compile(
     r"(?i)\b(?:set\s{1,8}password\s{1,8}(?:for\s{1,8}\S{1,128}\s{0,8})?=\s{0,8}(?:password\s{0,4}\(\s{0,4})?|identified\s{1,8}(?:with\s{1,8}\S{1,64}\s{1,8})?by\s{1,8}|(?:encrypted\s{1,8})?password(?:\s{1,8}|\s{0,4}\(\s{0,4})"
     r"|(?:pgp_sym_encrypt|crypt|md5|sha1|sha2)\s{0,4}\(\s{0,4})[NE]?\\{0,8}'(?P<password>[^'\\]{1,512})"
 )
-
-
-def key_values(text: str, judge: Judge) -> Iterator[Span]:
-    """All that a key announces."""
-    yield from assigned(text, judge)
-    yield from spoken(text, judge)
-    yield from siblings(text, judge)
-    yield from options(text, judge)
-    yield from calls(text, judge)
-    if "\n" in text:
-        yield from columns(text, judge)
-        yield from blocks(text, judge)
 
 
 def bearer(text: str, judge: Judge) -> Iterator[Span]:
@@ -277,7 +263,6 @@ def iban(text: str, judge: Judge) -> Iterator[Span]:
 
 PARSERS = MappingProxyType(
     {
-        "key-values": key_values,
         "bearer": bearer,
         "basic": basic,
         "scheme": scheme,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from opentelemetry.util.types import AnyValue
@@ -98,8 +98,9 @@ class Walk:
         `only`: the keys whose values have to be looked at; None: all.
         """
         redacted: dict[str, AnyValue] = {}
-        sibling = self._sibling(mapping)
-        holes = self._holes(mapping) if len(mapping) > 1 else {}
+        asked = mapping if only is None else [key for key in mapping if key in only]
+        sibling = self._sibling(mapping) if any(key.lower() in VALUES for key in asked) else None
+        holes = self._holes(mapping, asked) if len(mapping) > 1 else {}
         for key, value in mapping.items():
             if only is not None and key not in only and key not in redacted:
                 redacted[key] = value
@@ -319,14 +320,12 @@ class Walk:
 
         An error of pydantic's says the same with `loc` and `input`.
         """
-        if not any(key.lower() in VALUES for key in mapping):
-            return None
         known = [(name, self._look(name)) for name in _names(mapping)]
         return next((pair for pair in known if pair[1].rule or pair[1].about), known[0] if known else None)
 
-    def _holes(self, mapping: Mapping[str, AnyValue]) -> dict[str, list[tuple[str, Key] | None]]:
+    def _holes(self, mapping: Mapping[str, AnyValue], asked: Iterable[str]) -> dict[str, list[tuple[str, Key] | None]]:
         """A template and its arguments: for each argument, what the template says of it."""
-        arguments = [key for key, value in mapping.items() if _last(key) in _ARGUMENTS and isinstance(value, list)]
+        arguments = [key for key in asked if isinstance(mapping[key], list) and _last(key) in _ARGUMENTS]
         if not arguments:
             return {}
         for key, value in mapping.items():

@@ -1,0 +1,53 @@
+"""All that keys announce in a text. The costly parsers are asked only where a key's word stands as they need it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from logspan.expressions import pattern_set
+from logspan.processors.redact.declared import blocks, calls
+from logspan.processors.redact.structure import Judge, Span, assigned, options, siblings, spoken
+from logspan.processors.redact.tables import columns
+
+_REST = "[^\\s\\\"'`:=]*"
+"""What a key may have behind its word."""
+_PROSE = (
+    "(?:(?:is|was|has been|set|changed|reset|updated|got|now) ){0,2}(?:is|was|are|to|of|from|like|in|equals|as|--?)"
+)
+_ASSIGNING = (
+    r"[\\\"'`\])]*(?:\s*(?:[=!<>\x{2190}-\x{27ff}]|:(?:[^:/]|$)|-{1,2}>)"
+    rf"|[ \t]+(?i:{_PROSE})[ \t:=])"
+)
+"""All that stands between a key and its value, and a little more."""
+_IN_VALUE, _SIGN = r"[^\s\"'`<>{}\[\]\\|]", r"[0-9!#$%^&*?@+~\x{80}-\x{10ffff}]"
+_SPEAKING = (
+    rf"(?:[ \t]+|[|/]|\r?\n[ \t]*)[\\\"'`]*(?:{_IN_VALUE}{{5}}{_IN_VALUE}*{_SIGN}"
+    rf"|{'|'.join(f'{_IN_VALUE}{{{place}}}{_SIGN}{_IN_VALUE}{{{5 - place}}}' for place in range(5))})"
+)
+"""A value of six characters and more that words alone announce: it has a digit or a sign in it."""
+
+
+class Announced:
+    """The parser of all that keys announce; `words` is an expression of RE2 for the words that sensitive keys have."""
+
+    def __init__(self, words: str) -> None:
+        self._may = pattern_set(
+            (
+                rf"(?:{words}){_REST}(?: {_REST}){{0,3}}{_ASSIGNING}",
+                rf"(?:{words})[^\s]*(?:[ \t][^\s]+){{0,2}}{_SPEAKING}",
+            )
+        )
+
+    def __call__(self, text: str, judge: Judge) -> Iterator[Span]:
+        """Start, end and rule of each value."""
+        may = self._may(text) or ()
+        if 0 in may:
+            yield from assigned(text, judge)
+        if 1 in may:
+            yield from spoken(text, judge)
+        yield from siblings(text, judge)
+        yield from options(text, judge)
+        yield from calls(text, judge)
+        if "\n" in text:
+            yield from columns(text, judge)
+            yield from blocks(text, judge)
