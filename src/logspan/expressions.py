@@ -94,15 +94,37 @@ class Pattern:
 
 
 @functools.lru_cache(maxsize=16)
-def pattern_set(expressions: tuple[str, ...]) -> Callable[[str], Sequence[int] | None]:
+def pattern_set(expressions: tuple[str, ...], *, alike: bool = False) -> Callable[[str], Sequence[int] | None]:
     """Many expressions at once: which of them match somewhere in a text, in one pass over it.
 
-    What is returned gives the positions of these; None or nothing when there are none.
+    What is returned gives the positions of these; None or nothing when there are none. `alike`: all digits but the zero
+    are alike to it, so it may say too much. The automaton of a set grows with all that it has to tell apart, and
+    numbers and ids are new in each text: that of such a look stays small, and fast. Its expressions must have no class
+    like `[^1-9]`, that some digits are in.
     """
+    if alike:
+        expressions = tuple(map(digits_alike, expressions))
     re2 = re2_module()
     if re2 is None:
-        return _re_set(expressions)  # type: ignore[no-any-return]
-    return _Sieve(lambda: _re2_set(re2, expressions))
+        match = _re_set(expressions)
+        return (lambda text: match(re.sub("[1-9]", "1", text))) if alike else match
+    return (_AlikeSieve if alike else _Sieve)(lambda: _re2_set(re2, expressions))
+
+
+def digits_alike(expression: str) -> str:
+    """What matches wherever the expression does, once each digit of a text but the zero is a `1`."""
+    return "".join(_alike(sign) for sign in _SIGN.findall(expression))
+
+
+def _alike(sign: str) -> str:
+    if not sign[0].isdigit():
+        return sign
+    return ("01" if len(sign) > 1 else "0") if sign[0] == "0" else "1"
+
+
+_SIGN = re.compile(r"\\x\{[0-9A-Fa-f]+\}|\\x[0-9A-Fa-f]{2}|\\.|\{[0-9]+,?[0-9]*\}|[0-9]-[0-9]|[0-9]|.", re.DOTALL)
+"""An escape, a number of times, a range of digits, a digit, anything else."""
+_ALIKE = bytes(49 if 49 <= byte <= 57 else byte for byte in range(256))
 
 
 class _Sieve(OfThisProcess):
@@ -112,6 +134,16 @@ class _Sieve(OfThisProcess):
 
     def __call__(self, text: str = "") -> Any:
         return (self._found if self._process == os.getpid() else super().__call__())(text.encode())
+
+
+class _AlikeSieve(OfThisProcess):
+    """The same, with digits alike."""
+
+    __slots__ = ()
+
+    def __call__(self, text: str = "") -> Any:
+        match = self._found if self._process == os.getpid() else super().__call__()
+        return match(text.encode().translate(_ALIKE))
 
 
 def _re2_set(re2: ModuleType, expressions: Sequence[str]) -> Any:

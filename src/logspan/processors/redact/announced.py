@@ -15,11 +15,11 @@ _PROSE = (
     "(?:(?:is|was|has been|set|changed|reset|updated|got|now) ){0,2}(?:is|was|are|to|of|from|like|in|equals|as|--?)"
 )
 _ASSIGNING = (
-    r"[\\\"'`\])]*(?:\s*(?:[=!<>\x{2190}-\x{27ff}]|:(?:[^:/]|$)|-{1,2}>)"
+    "[\\\\\"'`\\])]*(?:\\s*(?:[=!<>\u2190-\u27ff]|:(?:[^:/]|$)|-{1,2}>)"
     rf"|[ \t]+(?i:{_PROSE})[ \t:=])"
 )
 """All that stands between a key and its value, and a little more."""
-_IN_VALUE, _SIGN = r"[^\s\"'`<>{}\[\]\\|]", r"[0-9!#$%^&*?@+~\x{80}-\x{10ffff}]"
+_IN_VALUE, _SIGN = r"[^\s\"'`<>{}\[\]\\|]", "[0-9!#$%^&*?@+~\x80-\U0010ffff]"
 _SPEAKING = (
     rf"(?:[ \t]+|[|/]|\r?\n[ \t]*)[\\\"'`]*(?:{_IN_VALUE}{{5}}{_IN_VALUE}*{_SIGN}"
     rf"|{'|'.join(f'{_IN_VALUE}{{{place}}}{_SIGN}{_IN_VALUE}{{{5 - place}}}' for place in range(5))})"

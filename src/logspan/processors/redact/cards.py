@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from types import MappingProxyType
 
-from logspan.processors.redact.places import Place, alone
+from logspan.processors.redact.places import ALONE, Place, alone
 
 _CARD_LENGTHS: tuple[tuple[int, int, int, tuple[int, ...]], ...] = (
     # first and last prefix, digits of the prefix, lengths: ISO/IEC 7812 ranges as the networks publish them
@@ -37,12 +37,11 @@ _CARD_LENGTHS: tuple[tuple[int, int, int, tuple[int, ...]], ...] = (
 _GAP = r"[ \t+._*/-]{0,3}"
 
 CARD_HINT = (
-    r"(?:^|[^A-Za-z0-9.-]|[^A-Za-z0-9][.-])(?:"
+    rf"{ALONE}(?:"
     rf"(?:2[2-7]|3[04-9]|4[0-9]|5[0-8]|6[02-57]|8[12]|97)[0-9]{{2}}(?:{_GAP}[0-9]){{10}}"
     rf"|4[0-9]{{3}}(?:{_GAP}[0-9]){{9}}|(?:50[1-3][0-9]|6304|67[56][0-9])(?:{_GAP}[0-9]){{8}})"
 )
-"""For the sieve: first digits that are issued, and the least digits behind them. It begins where a number stands alone:
-one that began anywhere would make the automaton grow with each number and each id that it meets."""
+"""For the sieve: first digits that are issued, and the least digits behind them."""
 
 _CARD_WORDS = re.compile(
     r"(?i)(?<![a-z])(?:card|cc|ccn|pan|visa|master ?card|amex|american express|discover|maestro|union ?pay|jcb|diners"
@@ -186,7 +185,7 @@ def card(text: str, start: int, end: int) -> Place | None:
             continue
         stop = places[length - 1] + 1
         digits = "".join(text[place] for place in places[:length])
-        if _is_issued(digits, length) and luhn(digits) and alone(text, start, stop):
+        if alone(text, start, stop) and luhn(digits) and _is_issued(digits, length):
             best = (start, stop)
             break
     if best is None or len(set(filter(str.isdigit, text[best[0] : best[1]]))) < 2:

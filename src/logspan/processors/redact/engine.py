@@ -54,7 +54,7 @@ class Engine:
         self._rules = rules
         self._order = {rule: place for place, rule in enumerate(rules)}
         self._timeout = timeout
-        self._ours = _Group(_finders(rules, keys), (keys.hint, *_hints(rules)))
+        self._ours = _Group(_finders(rules, keys), (keys.hint, *_hints(rules)), ours=not keys.has_patterns)
         self.may_find = self._ours.may_find
         """Whether the rules that come with logspan may find anything in values, each with its key in front."""
         own = [rule for rule in rules.values() if rule.own and rule.kind != "key"]
@@ -162,14 +162,17 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 class _Group:
     """Rules that look at the same texts, and one sieve over the hints of all."""
 
-    def __init__(self, finders: Sequence[_Finder], hints: Sequence[str]) -> None:
+    def __init__(self, finders: Sequence[_Finder], hints: Sequence[str], *, ours: bool = False) -> None:
+        """`ours`: nothing of a user's is in the hints but words."""
         self._finders = finders
         self._words = tuple(
             (number, finder.near)
             for number, finder in enumerate(finders)
             if isinstance(finder, _Matched) and finder.near is not None
         )
-        self._match = pattern_set((*hints, WRITTEN_OTHERWISE))
+        hints = (*hints, WRITTEN_OTHERWISE)
+        self._match = pattern_set(hints)
+        self._may_match = pattern_set(hints, alike=ours)
         self.folded = len(finders)
         """Beside the numbers of rules: a text reads otherwise than it is written."""
         self.encoded = len(finders) + 1
@@ -181,7 +184,7 @@ class _Group:
 
     def may_find(self, text: str) -> bool:
         """Whether any rule may."""
-        return not text.isascii() or bool(self._match(text)) or may_hold_encoded(text)
+        return not text.isascii() or bool(self._may_match(text) and self._match(text)) or may_hold_encoded(text)
 
     def named(self, text: str) -> list[int]:
         """The rules that may find something in a text, in any order; `folded` and `encoded` among them."""

@@ -51,6 +51,8 @@ class KeyRules:
             words.pop((), None)
         self._longest = max(map(len, (*self._rules, *self._own)), default=0)
         self._patterns = tuple(Pattern(pattern) for pattern in patterns)
+        self.has_patterns = bool(self._patterns)
+        """Whether there are expressions of the user's own."""
         self._known: dict[str, Judged | None] = {}
         keys, unanchored = {*self._rules, *self._own}, [*map(_unanchored, patterns)]
         self.hint = "|".join((sieve_expression(keys, r"(?-i:[^a-z]|$)"), *unanchored))
@@ -161,7 +163,9 @@ def _bounded(short: list[tuple[str, ...]], behind: str) -> str:
     if not short:
         return ""
     capital = "|".join(_spelled((key[0].capitalize(), *map(str.upper, key[1:]))) for key in short)
-    return rf"(?:(?:\b|_|[^\x00-\x7f])(?:{'|'.join(map(_spelled, short))})|(?-i:[a-z](?:{capital}))){behind}"
+    in_ids = behind and "(?-i:[^a-z0-9]|$)"
+    spelled = "|".join(_spelled(key) + (in_ids if key[0].isdigit() else behind) for key in short)
+    return rf"(?:(?:\b|_|[^\x00-\x7f])(?:{spelled})|(?-i:[a-z](?:{capital})){behind})"
 
 
 _FLAGS = re.compile(r"\(\?([a-zA-Z]+)\)")

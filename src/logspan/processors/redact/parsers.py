@@ -157,12 +157,21 @@ def _end_of_key(text: str, start: int, what: str) -> int:
 def userinfo(text: str, judge: Judge) -> Iterator[Span]:
     """RFC 3986: the password in an authority; also without a scheme, as in connection strings of drivers."""
     del judge
-    for word in _WITH_AT.finditer(text):
-        yield from ((start, end, "url-password") for start, end in _passwords(text, *word.span()))
+    for first, last in _words_with_at(text):
+        yield from ((start, end, "url-password") for start, end in _passwords(text, first, last))
 
 
-_WITH_AT = re.compile(r"(?<!\S)[^\s@]*+@\S*")
-"""A run without spaces that has an `@` in it: nothing else can hold a password in front of a host."""
+def _words_with_at(text: str) -> Iterator[tuple[int, int]]:
+    """Runs without spaces that have an `@` in them: nothing else can hold a password in front of a host."""
+    end = 0
+    while (at := text.find("@", end)) >= 0:
+        before = text[end:at]
+        start = at if not before or before[-1].isspace() else at - len(before.rsplit(None, 1)[-1])
+        end = _WORD.match(text, at).end()  # type: ignore[union-attr]  # it matches anywhere
+        yield start, end
+
+
+_WORD = re.compile(r"\S*")
 
 
 def _passwords(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

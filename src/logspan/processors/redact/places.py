@@ -10,6 +10,12 @@ Validator = Callable[[str, int, int], Place | None]
 
 _JOINTS = "-._"
 
+ALONE = r"(?:^|[^A-Za-z0-9.-]|[^A-Za-z0-9][.-])"
+"""For the sieve: what is in front of a number that stands alone, and a little more.
+
+Hints that begin so keep its automaton small: one that began anywhere would make it grow with each number and each id.
+"""
+
 
 def alone(text: str, start: int, end: int) -> bool:
     """Whether a number stands on its own, and is no part of a longer number, word, version or UUID."""

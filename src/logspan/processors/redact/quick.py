@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple
 
 from opentelemetry.util.types import AnyValue
 
@@ -12,7 +11,6 @@ from logspan.processors.redact.engine import Engine, RuleFailedError
 from logspan.processors.redact.walk import LEAST_NUMBER, VALUES, Key, Ready, Tools, number_text
 
 _PLAIN = frozenset({bool, type(None)})
-_SIMPLE = frozenset({str, int, float, *_PLAIN})
 _SHORT = -LEAST_NUMBER
 _MOST_KEYS = 8_192
 _MOST_VALUES, _MOST_OF_KEY, _LONGEST_VALUE = 8_192, 128, 256
@@ -23,21 +21,18 @@ _PROBES = ("", "a/b", "a:b")
 """Values in which a rule finds something for the key in front of them alone: `user: kim/Hunter2X`."""
 
 _MESSAGE = 0
-"""The place that is asked about alone first: a rule is named there most often."""
+"""Its place."""
 
 Place = int | str
 """Where a value stands: the number of a text, or the key of an attribute."""
 
 
-class _Plain(NamedTuple):
-    """What is known of a key that says nothing of its value."""
+Plain = tuple[str, set[str]]
+"""What is known of a key that says nothing of its value.
 
-    ahead: str
-    """What of it has to be in front of a value when that is looked at: it may hold words that tell more."""
-    clean: set[str]
-    """Some of its values in which there was nothing."""
-
-
+What of it has to be in front of a value when that is looked at, as it may hold words that tell more; and values of
+its own in which there was nothing.
+"""
 Suspects = tuple[AbstractSet[Place], Ready]
 """The places of values that a walk has to look at, and what has been found in some of them."""
 _NOTHING: Suspects = (frozenset(), {})
@@ -55,65 +50,71 @@ class QuickLook:
     def __init__(self, engine: Engine, tools: Tools) -> None:
         self._may_find, self._own_may_find, self._has_own = engine.may_find, engine.own_may_find, engine.has_own
         self._tools, self._max_length = tools, tools.max_length
-        self._keys: dict[str, _Plain | None] = {}
+        self._keys: dict[str, Plain | None] = {}
+        self._open: set[str] = set()
+        """Keys of which there is room for more values."""
         self._remembered = 0
 
     def suspects(self, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue]) -> Suspects:
         """The places where something may have to be redacted."""
-        lines: list[str] = []
-        whose: list[Place] = []
+        lines: dict[Place, str] = {}
         places: set[Place] = set()
         for number, text in enumerate(texts):
             if type(text) is str:
-                lines.append(text)
-                whose.append(number)
+                lines[number] = text
             elif text is not None:
                 places.add(number)
-        is_new = self._add_lines(lines, whose, places, attributes)
+        self._add_lines(lines, places, attributes)
         if self._has_own:
             places |= self._own(texts, attributes)
         ready: Ready = {}
-        for place in self._named(lines, whose) if lines else ():
-            if self._is_found(place, texts[place] if isinstance(place, int) else attributes[place], ready):
-                places.add(place)
-        if is_new:
-            self._remember(attributes, [place for place in whose if place not in places])
+        joined = _JOINT.join(lines.values())
+        if self._may_find(joined) or len(joined) > self._max_length:
+            for place in self._named(lines):
+                if self._is_found(place, texts[place] if isinstance(place, int) else attributes[place], ready):
+                    places.add(place)
+        if not self._open.isdisjoint(lines):
+            self._remember(attributes, lines.keys() - places)
         return (places, ready) if places else _NOTHING
 
-    def _add_lines(
-        self, lines: list[str], whose: list[Place], places: set[Place], attributes: Mapping[str, AnyValue]
-    ) -> bool:
-        """Add the lines of values that may be looked at together, and the places of all others.
-
-        Returns whether there is room for one of the values among those that are remembered.
-        """
-        keys, is_new = self._keys, False
+    def _add_lines(self, lines: dict[Place, str], places: set[Place], attributes: Mapping[str, AnyValue]) -> None:
+        """Add the lines of values that may be looked at together, and the places of all others."""
+        keys = self._keys
         for key, value in attributes.items():
+            try:
+                plain = keys[key]
+            except KeyError:
+                plain = self._meet(key)
             kind = type(value)
-            plain = keys[key] if key in keys else self._meet(key)
             if plain is None:
                 places.add(key)
             elif kind is str:
                 if value not in plain[1]:
-                    lines.append(plain[0] + value)  # type: ignore[operator]
-                    whose.append(key)
-                    is_new = is_new or len(plain[1]) < _MOST_OF_KEY
-            elif kind not in _SIMPLE:
+                    lines[key] = plain[0] + value  # type: ignore[operator]
+            elif kind is int or kind is float:
+                if not _SHORT < value < LEAST_NUMBER:  # type: ignore[operator]
+                    lines[key] = plain[0] + number_text(value)  # type: ignore[arg-type]
+            elif kind not in _PLAIN:
                 places.add(key)
-            elif kind not in _PLAIN and not _SHORT < value < LEAST_NUMBER:  # type: ignore[operator]
-                lines.append(plain.ahead + number_text(value))  # type: ignore[arg-type]
-                whose.append(key)
-        return is_new
 
-    def _named(self, lines: Sequence[str], whose: Sequence[Place]) -> Iterable[Place]:
-        """The places of lines in which the sieve names a rule: of most halves it names none."""
-        joined = _JOINT.join(lines)
+    def _named(self, lines: Mapping[Place, str]) -> Sequence[Place]:
+        """The places of lines in which the sieve names a rule, as it does in all of them together."""
+        if len(lines) == 1:
+            return [*lines]
+        if _MESSAGE not in lines:
+            return self._named_of([*lines.items()])
+        message, *others = lines.items()  # a rule is named in the message most often
+        return (*self._named_of([message]), *self._named_of(others))
+
+    def _named_of(self, lines: Sequence[tuple[Place, str]]) -> Sequence[Place]:
+        """The same of some of them; of most halves it names none."""
+        joined = _JOINT.join([line for _, line in lines])
         if len(joined) <= self._max_length and not self._may_find(joined):
             return ()
         if len(lines) == 1:
-            return whose
-        half = 1 if whose[0] == _MESSAGE else len(lines) // 2
-        return (*self._named(lines[:half], whose[:half]), *self._named(lines[half:], whose[half:]))
+            return (lines[0][0],)
+        half = len(lines) // 2
+        return (*self._named_of(lines[:half]), *self._named_of(lines[half:]))
 
     def _is_found(self, place: Place, value: AnyValue, ready: Ready) -> bool:
         """Whether a rule finds anything in a value; what it is, or that it fails, is put by for the walk."""
@@ -130,13 +131,15 @@ class QuickLook:
 
     def _remember(self, attributes: Mapping[str, AnyValue], places: Iterable[Place]) -> None:
         """Remember values in which there was nothing."""
-        for key in places:
-            value, plain = (attributes[key], self._keys.get(key)) if isinstance(key, str) else (None, None)
-            if plain is None or not isinstance(value, str) or len(value) > _LONGEST_VALUE:
-                continue
-            if len(plain.clean) < _MOST_OF_KEY and self._remembered < _MOST_VALUES:
-                plain.clean.add(value)
+        for key in self._open.intersection(places):
+            value, plain = attributes[key], self._keys[key]
+            if plain is not None and isinstance(value, str) and len(value) <= _LONGEST_VALUE:
+                plain[1].add(value)
                 self._remembered += 1
+                if len(plain[1]) >= _MOST_OF_KEY:
+                    self._open.discard(key)
+        if self._remembered >= _MOST_VALUES:
+            self._open = set()
 
     def _own(self, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue]) -> set[Place]:
         """The places where an expression of the user's own may find something: it is asked about each value alone."""
@@ -147,12 +150,14 @@ class QuickLook:
         text = number_text(value) if isinstance(value, int | float) else value
         return not isinstance(text, str) or len(text) > self._max_length or self._own_may_find(text)
 
-    def _meet(self, key: str) -> _Plain | None:
+    def _meet(self, key: str) -> Plain | None:
         """What is known of a key from now on, as far as there is room; None where it says something of its value."""
         plain = None
         if self._tools.look(key) == Key() and key.lower() not in VALUES:
             is_silent = not any(self._may_find(f"{key}: {value}") for value in _PROBES)
-            plain = _Plain("" if is_silent else f"{key}: ", set())
+            plain = ("" if is_silent else f"{key}: ", set[str]())
         if len(self._keys) < _MOST_KEYS:
             self._keys[key] = plain
+            if plain is not None and self._remembered < _MOST_VALUES:
+                self._open.add(key)
         return plain

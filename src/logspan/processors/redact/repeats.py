@@ -21,8 +21,9 @@ def repeats(text: str, secrets: Iterable[tuple[int, int]]) -> Iterator[tuple[int
     """Start and end of each place of these secrets, and the number of the secret."""
     known: dict[str, int] = {}
     for number, (start, end) in enumerate(islice(secrets, _MOST)):
-        if end - start in _LENGTHS and looks.is_secretive(text[start:end]):
-            known.setdefault(text[start:end], number)
+        secret = text[start:end]
+        if len(secret) in _LENGTHS and text.count(secret) > 1 and looks.is_secretive(secret):
+            known.setdefault(secret, number)
     for secret, number in known.items():
         for start, end in _places(text, secret):
             yield start, end, number

@@ -204,7 +204,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         r"|\byour (?:[A-Za-z0-9-]+ ){0,3}code(?: is|:) ([0-9]{4,8})\b"
         r"|\bcode[: ]{1,2}([0-9]{4,8})\b[^\n]{0,40}(?:valid for|expires|share|gültig)"
         r"|\b(?:use|enter)(?: (?:the |this |your )?(?:code|pin|passcode|password))? ([0-9]{4,8}) (?:to|as|for) (?:log|sign|verif|your|confirm|authent|complet)",
-        hint=r"(?i)\bt?otp|\b2fa(?:$|[^a-z])|mfa|passcode|\btan\b|(?:^|[^_a-z]|[es])code(?:$|[^a-z.]|\.[^a-z])|[0-9] is your |(?:use|enter) [0-9]{4}"
+        hint=r"(?i)\bt?otp|\b2fa(?:$|[^a-z0-9]|[0-9]{4})|mfa|passcode|\btan\b|(?:^|[^_a-z]|[es])code(?:$|[^a-z.]|\.[^a-z])|[0-9] is your |(?:use|enter) [0-9]{4}"
         r"|(?:\b|time)pin\b|c[óo]digo|код|验证码|驗證碼|コード|인증번호|kod weryf",
     ),
     Rule(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from logspan.processors.redact.places import ALONE
 from logspan.processors.redact.rule import Rule, Tier
 
 
@@ -21,6 +22,7 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "us-ssn",
         "pattern",
         pattern=r"\b([0-9]{3}-[0-9]{2}-[0-9]{4})\b",
+        hint=rf"{ALONE}[0-9]{{3}}-[0-9]{{2}}-[0-9]{{4}}",
         validator="us-ssn",
     ),
     _number(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from logspan.processors.redact.cards import CARD_HINT, IBAN_HINT
+from logspan.processors.redact.places import ALONE
 from logspan.processors.redact.rule import Rule
 
 CARD_WORDS = (
@@ -56,9 +57,9 @@ PERSONAL_RULES: tuple[Rule, ...] = (
         "\u2010-\u2015"
         r"-]{0,3}[0-9]){6,14}"
         r"|\(?\b[2-9][0-9]{2}\)?[ .-]{1,2}[2-9][0-9]{2}[ .-][0-9]{4}\b)",
-        hint=r"(?:\+|(?:^|[^A-Za-z0-9.]|[^A-Za-z0-9]\.)00)[1-9](?:[ ().\x2f"
+        hint=rf"(?:\+|{ALONE}00)[1-9](?:[ ().\x2f"
         "\u2010-\u2015"
-        r"-]{0,3}[0-9]){6}|\b[2-9][0-9]{2}\)?[ .-]{1,2}[2-9][0-9]{2}[ .-][0-9]{4}",
+        rf"-]{{0,3}}[0-9]){{6}}|{ALONE}\(?[2-9][0-9]{{2}}\)?[ .-]{{1,2}}[2-9][0-9]{{2}}[ .-][0-9]{{4}}",
         validator="phone",
     ),
     Rule(
