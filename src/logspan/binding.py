@@ -99,7 +99,8 @@ class RequestBindings:
 
     def leave_routes(self, before: Place) -> None:
         """Come back from the routes, to the place that `enter_routes` has returned."""
-        _place.set(Place(self, self.attributes, before.inside))
+        plain = before.request is self and before.bound is self.attributes and not before.apart
+        _place.set(before if plain else Place(self, self.attributes, before.inside))
 
     def own_task(self) -> None:
         """Count the task that calls among the request's own."""
@@ -107,8 +108,7 @@ class RequestBindings:
             task = self._current_task()
         except RuntimeError:  # a thread without an event loop
             return
-        tasks = self._tasks
-        if task is None or (tasks and tasks[0]() is task) or self._owns(task):
+        if task is None or self._owns(task):
             return
         with self._lock:
             self._tasks = (*self._tasks, weakref.ref(task))
@@ -121,7 +121,7 @@ class RequestBindings:
             return _MISSING
 
     def _owns(self, task: Any) -> bool:
-        return any(own() is task for own in self._tasks)
+        return task in [own() for own in self._tasks]
 
     def accepts(self, place: Place) -> bool:
         """Whether what is bound at a place is bound for the request."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +19,6 @@ USER = ("user.", "enduser.")
 _LETTERS = b"bcdfghjklmnpqrst" * 16
 """What a byte becomes in a new id. Digits, or more of them, would have redaction look for secrets on each record."""
 
-_NAME = itemgetter(0)
 _WELL_FORMED = re.compile(rb"[A-Za-z0-9._~:/+=@#-]{1,128}")
 
 
@@ -29,12 +27,9 @@ def request_id(headers: Iterable[tuple[bytes, bytes]], name: bytes | None) -> st
 
     A client's is taken when it gives exactly one, of 1 to 128 letters, digits and `._~:/+=@#-`.
     """
-    pairs = [*headers]
-    names = [*map(_NAME, pairs)]
-    if names.count(name) == 1:
-        given = pairs[names.index(name)][1]
-        if _WELL_FORMED.fullmatch(given):
-            return given.decode("ascii")
+    given = [value for key, value in headers if key == name]
+    if len(given) == 1 and _WELL_FORMED.fullmatch(given[0]):
+        return given[0].decode("ascii")
     return os.urandom(20).translate(_LETTERS).decode("ascii")
 
 

@@ -42,14 +42,16 @@ class Tally:
 class Level:
     """A number that goes up and down: what came in and what went out, each counted on its own."""
 
-    __slots__ = ("_in", "_out")
+    __slots__ = ("_in", "_out", "one")
 
     def __init__(self) -> None:
         self._in, self._out = Tally(), Tally()
+        self.one = self._in.one
+        """Count one in, as a tally does."""
 
     def enter(self, number: int = 1) -> None:
         """Count `number` in."""
-        self._in.one() if number == 1 else self._in.add(number)
+        self._in.add(number)
 
     def leave(self, number: int = 1) -> None:
         """Count `number` out."""

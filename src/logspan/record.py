@@ -63,12 +63,13 @@ class Record(LogRecord, ReadWriteLogRecord):
         severity_number: SeverityNumber,
         severity_text: str,
         body: Any,
-        attributes: Mapping[Any, Any],
+        attributes: Mapping[Any, Any] | None,
         *,
         timestamp: int | None = None,
         event_name: str | None = None,
         span_context: SpanContext | None = None,
     ) -> None:
+        """Without `attributes` it has neither them nor a body: whoever makes it puts them on, as `LateRecord` does."""
         now = time_ns()
         current = span_context or get_current_span().get_span_context()
         self.timestamp = timestamp or now
@@ -78,8 +79,9 @@ class Record(LogRecord, ReadWriteLogRecord):
         self.trace_flags: TraceFlags = current.trace_flags
         self.severity_number: SeverityNumber = severity_number
         self.severity_text: str = severity_text
-        self.body: AnyValue = clean_value(body)
-        self.attributes: dict[str, AnyValue] = clean_attributes(attributes)
+        if attributes is not None:
+            self.body: AnyValue = clean_value(body)
+            self.attributes: dict[str, AnyValue] = clean_attributes(attributes)
         self.event_name = event_name
         self.exception = None
         self.instrumentation_scope = scope
@@ -150,7 +152,7 @@ class LateRecord(Record):
     `describe` gives both, of what nobody changes any more. `estimate` is the memory in bytes that they will take.
     """
 
-    __slots__ = ("_describe", "added", "estimate")
+    __slots__ = ("_describe", "added", "estimate", "is_due")
 
     def __init__(
         self,
@@ -169,27 +171,23 @@ class LateRecord(Record):
             severity_number,
             severity_text,
             None,
-            {},
+            None,  # whoever asks for body or attributes comes to `__getattr__`
             timestamp=timestamp,
             event_name=event_name,
             span_context=span_context,
         )
-        del self.body, self.attributes  # so that whoever asks comes to `__getattr__`
         self._describe: Callable[[], tuple[str, Mapping[str, Any]]] | None = describe
         self.estimate = estimate
         self.added: tuple[Mapping[str, AnyValue], ...] = ()
-
-    @property
-    def is_due(self) -> bool:
+        self.is_due = True
         """Whether body and attributes are still to be made."""
-        return self._describe is not None
 
     def add(self, attributes: Mapping[str, AnyValue]) -> None:
         """Add attributes, as for any record, once there is something to add them to; they must not change meanwhile."""
-        if self._describe is None:
-            super().add(attributes)
-        else:
+        if self.is_due:
             self.added = (*self.added, attributes)
+        else:
+            super().add(attributes)
 
     def __getattr__(self, name: str) -> Any:
         """Make what is asked for, the first time. A failure stands in the attributes; Ctrl-C changes nothing."""
@@ -204,7 +202,7 @@ class LateRecord(Record):
         for added in self.added:
             for key, value in added.items():
                 attributes.setdefault(key, value)
-        self.body, self.attributes, self._describe, self.added = body, attributes, None, ()
+        self.body, self.attributes, self._describe, self.added, self.is_due = body, attributes, None, (), False
         return getattr(self, name)
 
 

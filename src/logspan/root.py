@@ -19,7 +19,7 @@ from logspan.delivery.admission import Admission
 from logspan.failing import OWN_FAILURES
 from logspan.ledger import Ledger
 from logspan.notices import Notices
-from logspan.record import LateRecord, Record
+from logspan.record import Record
 
 Decider = Callable[[Record], bool]
 Enricher = Callable[[Record], None]
@@ -94,10 +94,7 @@ class RootProcessor(LogRecordProcessor):
         if self.closed:
             self._ledger.dropped.add("after_shutdown")
             return None
-        if type(log_record) is Record or type(log_record) is LateRecord:
-            record: Record = log_record
-        else:
-            record = Record.from_sdk(log_record)
+        record = log_record if isinstance(log_record, Record) else Record.from_sdk(log_record)
         try:
             kept = self._run_stages(record)
         except BaseException:  # Ctrl-C in a stage: it is the caller's, and the record goes with it

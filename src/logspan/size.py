@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.util.types import AnyValue
 
@@ -18,23 +20,21 @@ _CONTAINERS = frozenset({list, dict})
 def size(record: Record) -> int:
     """The memory that a record takes, or is going to take, in bytes, by estimate."""
     if type(record) is LateRecord and record.is_due:
-        return _expected(record)
-    attributes = record.attributes
-    total = _RECORD + _ATTRIBUTE * len(attributes) + _size(record.body)
+        total = record.estimate
+        for added in record.added:
+            total += _size_of(added)
+        return total
+    return _RECORD + _size(record.body) + _size_of(record.attributes)
+
+
+def _size_of(attributes: Mapping[str, AnyValue]) -> int:
+    total = _ATTRIBUTE * len(attributes)
     for value in attributes.values():
         kind = type(value)
         if kind in _TEXTS:
             total += len(value)  # type: ignore[arg-type]
         elif kind in _CONTAINERS:
             total += _size(value)
-    return total
-
-
-def _expected(record: LateRecord) -> int:
-    total = record.estimate
-    for added in record.added:
-        for value in added.values():
-            total += _ATTRIBUTE + (len(value) if type(value) is str else _size(value))
     return total
 
 

@@ -63,9 +63,9 @@ class Admission:
         units = max(bound.max_queue_bytes // UNIT, 1)
         self._reserved = units // RESERVE
         self._units = units - self._reserved
-        sampling = bound.overflow == "sample"
-        self._low_places = int(bound.max_queue_size * (1 - bound.high_water_mark)) if sampling else -1
-        self._low_room = int(self._units * (1 - bound.high_water_mark)) if sampling else -1
+        self._sampling = bound.overflow == "sample"
+        self._low_places = int(bound.max_queue_size * (1 - bound.high_water_mark))
+        self._low_room = int(self._units * (1 - bound.high_water_mark))
         self.reset()
 
     def reset(self) -> None:
@@ -79,11 +79,11 @@ class Admission:
     def admit(self, record: Record) -> bool:
         """Take a place; False when the record has to go. Whichever record has to go is counted here."""
         record.weight = weight(record)
-        if self._is_sampled_out(record):
+        if self._sampling and self._is_sampled_out(record):
             self._ledger.dropped.add("overflow_sampled")
             return False
         if self._take(record.weight) or self._make_room(record):
-            self._ledger.queued.enter()
+            self._ledger.queued.one()
             return True
         self._ledger.dropped.add("queue_full")
         return self._may_overdraw(record) and self._overdraw(record)
@@ -177,9 +177,8 @@ class Admission:
 def _take_units(store: deque[None], units: int) -> bool:
     taken = 0
     try:
-        while taken < units:
+        for taken in range(units):  # noqa: B007 - how many there were when it fails
             store.pop()
-            taken += 1
     except IndexError:
         store.extend(repeat(None, taken))
         return False

@@ -14,6 +14,7 @@ from logspan.fastapi.content import ContentTypes
 from logspan.fastapi.identification import Identification, UserResolver
 from logspan.fastapi.layers import Edge, RequestLayer, RouteLayer
 from logspan.fastapi.options import Options, RequestConfig, header_names
+from logspan.fastapi.record import SCOPE_NAME
 from logspan.fastapi.request import CURRENT
 from logspan.fastapi.servers import claims_native_exception, repeats_request, strays
 from logspan.fastapi.spans import Contrib, choose
@@ -108,6 +109,7 @@ def _config(app: Any, pipeline: Pipeline, settings: Settings, identification: Id
     chosen = settings.request
     return RequestConfig(
         provider=pipeline.logger_provider,
+        scope=getattr(pipeline.logger_provider.get_logger(SCOPE_NAME), "instrumentation_scope", None),
         routes=lambda: app.routes,
         options=Options(
             record=chosen.record,

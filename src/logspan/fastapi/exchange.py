@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Sequence
-from operator import itemgetter, methodcaller
 from time import perf_counter
 
 from opentelemetry.trace import format_trace_id
@@ -15,12 +13,9 @@ from logspan.fastapi.content import Content, media_type_of
 from logspan.fastapi.peek import peek
 from logspan.fastapi.request import Request
 
-Headers = Sequence[tuple[bytes, bytes]]
-
 _STARTS = ("http.response.start", "websocket.http.response.start")
 _ANSWERS = (*_STARTS, "websocket.accept")
 _BODIES = ("http.response.body", "websocket.http.response.body")
-_NAME, _LOWER = itemgetter(0), methodcaller("lower")
 _GONE = ("http.disconnect", "websocket.disconnect")
 
 
@@ -73,18 +68,21 @@ class Exchange:
 
     async def send(self, message: Message) -> None:
         """Hand a message on to the server. The response is over before its last message leaves."""
-        if self.request.over:  # a task that outlives it
+        request = self.request
+        if request.over:  # a task that outlives it
             await self._send(message)
             return
         kind, last = None, False
         try:
             kind = message["type"]
             if kind in _ANSWERS:
-                message = {**message, "headers": list(message.get("headers", ()))}  # they may be read only once
+                message = {**message, "headers": [*message.get("headers", ())]}  # they may be read only once
                 self._starting(message)
             elif self._is_last(kind, message):
                 last = True
-                self._ending()
+                if request.options.slow_threshold and request.slow and request.first_byte_at is not None:
+                    self.look()
+                request.live = False
         except Exception as error:
             self._blame("send", error)
         try:
@@ -93,22 +91,9 @@ class Exchange:
             self._refused(message, error)
             raise
         try:
-            if kind in _BODIES:
-                self._sent_body(message)
-            elif kind in _ANSWERS:
-                self._sent_answer(message)
-            else:
-                self._sent_other(message)
-            if last:
-                self.request.completed()
+            self._sent(kind, message, last=last)
         except Exception as error:
             self._blame("send", error)
-
-    def _ending(self) -> None:
-        request = self.request
-        if request.options.slow_threshold and request.slow and request.first_byte_at is not None:
-            self.look()
-        request.live = False
 
     def _is_last(self, kind: str, message: Message) -> bool:
         if kind in _BODIES:
@@ -129,7 +114,7 @@ class Exchange:
 
     def _starting(self, message: Message) -> None:
         """Add the headers that the client knows the request by, unless the application has set them itself."""
-        request, headers = self.request, message["headers"]
+        request, config, headers = self.request, self.request.config, message["headers"]
         if request.span is None:
             request.saw_span()
         if message["type"] == "http.response.start":
@@ -137,18 +122,14 @@ class Exchange:
             request.response_headers = headers
             if request.settle().response_body:
                 request.response_content = self._content(message)
-        message["headers"] = [*headers, *self._ids(headers)]
-
-    def _ids(self, headers: Headers) -> Headers:
-        request, config = self.request, self.request.config
-        names = frozenset(map(_LOWER, map(_NAME, headers)))
+        names = {key.lower() for key, _ in headers}
         ids: list[tuple[bytes, bytes]] = []
         trace, name = config.header, config.identification.header
         if trace is not None and trace not in names and request.span is not None:
             ids.append((trace, format_trace_id(request.span.get_span_context().trace_id).encode("ascii")))
-        if name is not None and name not in names and request.id is not None:
-            ids.append((name, request.id.encode("latin-1")))
-        return ids
+        if name is not None and name not in names and (identifier := request.id) is not None:
+            ids.append((name, identifier.encode("latin-1")))
+        message["headers"] = [*headers, *ids]
 
     def _content(self, message: Message) -> Content | None:
         """Where the body goes that belongs to a scope or to the start of a response, if it is to be kept."""
@@ -157,14 +138,27 @@ class Exchange:
             return None
         return Content(media_type, self.request.options.body_size)
 
-    def _sent_answer(self, message: Message) -> None:
-        """Note that the answer has reached the server."""
+    def _sent(self, kind: str | None, message: Message, *, last: bool) -> None:
+        """Note that a message has reached the server."""
         request = self.request
-        request.status = 101 if message["type"] == "websocket.accept" else message["status"]
-        request.first_byte_at = perf_counter()
+        if kind in _BODIES:
+            body = message.get("body") or b""
+            if request.scope.get("method") != "HEAD":  # else the server keeps it to itself
+                self._count(len(body) if type(body) is bytes else size_of(body))
+                if request.response_content is not None:
+                    request.response_content.add(body)
+        elif kind in _ANSWERS:
+            request.status = 101 if kind == "websocket.accept" else message["status"]
+            request.first_byte_at = perf_counter()
+        else:
+            self._sent_other(kind, message)
+        if last:
+            request.complete = True
+            if request.ended_at is None:
+                request.ended_at = perf_counter()
 
-    def _sent_other(self, message: Message) -> None:
-        kind, request = message["type"], self.request
+    def _sent_other(self, kind: str | None, message: Message) -> None:
+        request = self.request
         if kind == "http.response.pathsend":
             length = header({"headers": request.response_headers}, b"content-length")
             request.response_size = int(length) if length else None
@@ -175,14 +169,6 @@ class Exchange:
                 request.status = 403
             if not request.disconnected:
                 request.close_code = message.get("code", 1000)
-
-    def _sent_body(self, message: Message) -> None:
-        request, body = self.request, message.get("body") or b""
-        if request.scope.get("method") == "HEAD":  # the server keeps it to itself
-            return
-        self._count(size_of(body))
-        if request.response_content is not None:
-            request.response_content.add(body)
 
     def _count(self, size: int | None) -> None:
         request = self.request

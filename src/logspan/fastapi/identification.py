@@ -45,7 +45,7 @@ class UserLookup:
             user = scope.get("state", {}).get(self.state)
         if user is None and self.scope:
             user = scope.get("user")
-        described = user_attributes(user)
+        described = None if user is None else user_attributes(user)
         return None if described is None else clean_attributes(described)
 
     def _resolve(self, resolver: UserResolver, scope: Scope) -> object:

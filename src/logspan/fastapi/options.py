@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
 from logspan.fastapi.asgi import Scope
 from logspan.fastapi.client import Proxies
 from logspan.fastapi.content import ContentTypes
@@ -39,10 +41,12 @@ class Options:
 class RequestConfig:
     """What an instrumented app does with its requests; `header` is the response header's name, if there is one.
 
-    `routes` gives the app's routes as they are now.
+    `scope` is that of the requests' records, None where a disabled SDK makes none; `routes` gives the app's routes as
+    they are now.
     """
 
     provider: PipelineLoggerProvider
+    scope: InstrumentationScope | None = None
     routes: Callable[[], Iterable[Any]] = tuple
     options: Options = field(default_factory=Options)
     excluded_paths: frozenset[str] = frozenset()

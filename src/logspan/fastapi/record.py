@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import chain
 from time import perf_counter, time_ns
 from typing import Any
 
-from opentelemetry._logs import NoOpLogger
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from logspan.fastapi.attributes import attributes_of
@@ -37,15 +35,12 @@ def conclude(request: Request) -> None:
 
 
 def _emit(request: Request, ending: Ending) -> None:
-    if ending.severity is INFO and request.quiet:
-        return
-    provider = request.config.provider
-    logger = provider.get_logger(SCOPE_NAME)
-    if not isinstance(logger, NoOpLogger):
-        provider.emit(_record(request, ending, getattr(logger, "instrumentation_scope", None)))
+    scope = request.config.scope
+    if scope is not None and (ending.severity is not INFO or not request.quiet):
+        request.config.provider.emit(_record(request, ending, scope))
 
 
-def _record(request: Request, ending: Ending, scope: InstrumentationScope | None) -> Record:
+def _record(request: Request, ending: Ending, scope: InstrumentationScope) -> Record:
     now = perf_counter()
     ended = request.ended_at or now
     record = LateRecord(
@@ -76,9 +71,11 @@ def _describe(request: Request, ending: Ending, seconds: float) -> tuple[str, di
 
 def _estimate(request: Request, ending: Ending) -> int:
     """Bytes of memory that wait with the record: what is the same for all, and what a client or a failure can swell."""
-    scope, headers = request.scope, (*(request.scope.get("headers") or ()), *request.response_headers)
+    scope = request.scope
     total = _PLAIN + 2 * len(scope["path"]) + len(scope.get("query_string") or b"")
-    total += _PAIR * len(headers) + sum(map(len, chain.from_iterable(headers)))
+    for headers in (scope.get("headers") or (), request.response_headers):
+        for key, value in headers:
+            total += _PAIR + len(key) + len(value)
     if ending.error:
         total += sum(map(len, map(str, ending.error.values())))
     return total

@@ -24,11 +24,9 @@ SCOPE_KEY = "logspan.request"
 CURRENT = cast("ContextVar[Request | None]", REQUEST)
 """The request of this context, as this package has it: no other puts one there."""
 
-_LASTING = frozenset(
-    {
-        *("method", "scheme", "path", "root_path", "app_root_path", "query_string", "http_version", "headers"),
-        *("client", "server", "endpoint"),
-    }
+_LASTING = (
+    *("method", "scheme", "path", "root_path", "app_root_path", "query_string", "http_version"),
+    *("client", "server", "endpoint"),
 )
 """What is read of the scope when the request is over."""
 
@@ -36,45 +34,49 @@ _LASTING = frozenset(
 class Request:
     """The state of one request, HTTP or WebSocket; what the layers tell it never raises.
 
-    Times are those of `perf_counter`, sizes in bytes. What is the same at the beginning of every request stands in the
-    class: each of them pays for what is set.
+    Times are those of `perf_counter`, sizes in bytes.
     """
 
-    live = True
-    """Until the last message of the response is handed on."""
-    span: Span | None = None
-    status: int | None = None
-    error_id: int | None = None
-    """The `id` of the exception that left the application: every context that was copied would keep itself alive."""
-    refused_id: int | None = None
-    """The `id` of the exception by which the server told that the client has gone."""
-    failure: Failure | None = None
-    first_byte_at: float | None = None
-    ended_at: float | None = None
-    request_size: int | None = None
-    """None while the application has not read anything: what the client sent is not known then."""
-    response_size: int | None = 0
-    """None where the server sends a file whose size it alone knows."""
-    response_headers: Sequence[tuple[bytes, bytes]] = ()
-    request_content: Content | None = None
-    response_content: Content | None = None
-    complete = False
-    start_failed = False
-    answered_for = False
-    """Whether the server answers for a request that was cancelled, too."""
-    disconnected = False
-    """Whether the client was gone before the response was complete."""
-    close_code: int | None = None
-    _endpoint: Any = None
-    _route: str | None = None
-    over = False
-    """Whether all that its record says is settled: nothing here changes any more."""
+    __slots__ = (
+        *("_endpoint", "_route", "answered_for", "bindings", "close_code", "complete", "config", "disconnected"),
+        *("ended_at", "error_id", "failure", "first_byte_at", "live", "options", "over", "refused_id"),
+        *("request_content", "request_size", "response_content", "response_headers", "response_size", "scope"),
+        *("span", "start_failed", "started_at", "status", "websocket"),
+    )
 
     def __init__(self, scope: Scope, config: RequestConfig) -> None:
         self.config = config
         self.options = config.options
         self.scope = scope
         self.websocket: bool = scope["type"] == "websocket"
+        self.live = True
+        """Until the last message of the response is handed on."""
+        self.over = False
+        """Whether all that its record says is settled: nothing here changes any more."""
+        self.span: Span | None = None
+        self.status: int | None = None
+        self.error_id: int | None = None
+        """The `id` of the exception that left the application: contexts outlive a request, and would keep it alive."""
+        self.refused_id: int | None = None
+        """The `id` of the exception by which the server told that the client has gone."""
+        self.failure: Failure | None = None
+        self.first_byte_at: float | None = None
+        self.ended_at: float | None = None
+        self.request_size: int | None = None
+        """None while the application has not read anything: what the client sent is not known then."""
+        self.response_size: int | None = 0
+        """None where the server sends a file whose size it alone knows."""
+        self.response_headers: Sequence[tuple[bytes, bytes]] = ()
+        self.request_content: Content | None = None
+        self.response_content: Content | None = None
+        self.complete = self.start_failed = False
+        self.answered_for = False
+        """Whether the server answers for a request that was cancelled, too."""
+        self.disconnected = False
+        """Whether the client was gone before the response was complete."""
+        self.close_code: int | None = None
+        self._endpoint: Any = None
+        self._route: str | None = None
         self.bindings = config.identification.bindings(scope)
         if config.identification.user is not None:
             self.bindings.ask = self._find_user
@@ -195,12 +197,6 @@ class Request:
         except Exception as failure:
             self._blame("an exception", failure)
 
-    def completed(self) -> None:
-        """The last part of the response has reached the server."""
-        self.complete = True
-        if self.ended_at is None:
-            self.ended_at = perf_counter()
-
     def end(self) -> None:
         """It is over; what its record needs and only the scope can tell is looked up."""
         self.live = False
@@ -215,10 +211,9 @@ class Request:
     def close(self) -> None:
         """Let go of the span, and of the scope with the application's own objects: contexts and records outlive it."""
         try:
-            lasting = _LASTING.intersection(self.scope)
-            scope = dict(zip(lasting, map(self.scope.__getitem__, lasting), strict=True))
-            scope["headers"] = [*(scope.get("headers") or ())]
-            self.scope = scope
+            scope = self.scope
+            self.scope = {key: scope[key] for key in _LASTING if key in scope}
+            self.scope["headers"] = [*(scope.get("headers") or ())]
         except Exception as error:
             self._blame("the end", error)
         self.span = None

@@ -24,29 +24,28 @@ class Visit:
     `request` is None where there is nothing to watch: the app that this one is mounted in makes the record.
     """
 
-    request: Request | None = None
-    _routing: Token[LoggerProvider | None] | None = None
-    _state: Token[Request | None] | None = None
-    _place: Token[Place] | None = None
-    _otel: Token[Context] | None = None
+    __slots__ = ("_config", "_otel", "_place", "_routing", "_state", "request")
 
     def __init__(self, config: RequestConfig, scope: Scope, *, fresh_context: bool) -> None:
         self._config = config
+        self.request: Request | None = None
+        self._routing: Token[LoggerProvider | None] | None = None
+        self._state: Token[Request | None] | None = None
+        self._place: Token[Place] | None = None
+        self._otel: Token[Context] | None = None
         try:
-            self._enter(scope, fresh_context=fresh_context)
+            self._routing = ROUTING.enter(config.provider)
+            if SCOPE_KEY not in scope:  # else it is mounted
+                self._enter(scope, fresh_context=fresh_context)
         except Exception as error:
             config.notices.say("request", f"a request is not watched: {type(error).__name__}")
 
     def _enter(self, scope: Scope, *, fresh_context: bool) -> None:
-        self._routing = ROUTING.enter(self._config.provider)
-        if SCOPE_KEY in scope:  # mounted
-            return
         before = CURRENT.get()
         if before is not None and not before.live:
             before.error_id = before.refused_id = None  # told by now, and others may get these ids
             self._forget_the_request_before(scope, fresh_context=fresh_context)
-        request = Request(scope, self._config)
-        scope[SCOPE_KEY] = request
+        request = scope[SCOPE_KEY] = Request(scope, self._config)
         if scope.get(NATIVE_KEY) is not None:
             request.saw_span()
         self._place = request.bindings.enter()
@@ -60,19 +59,17 @@ class Visit:
 
     def leave(self) -> None:
         """Put the context back; after a failure the request stays visible for what the server says about it."""
+        request, state = self.request, self._state
         try:
             if self._otel is not None:
                 otel_context.detach(self._otel)
-            if self._state is not None and self.request is not None:
-                stays = self._stays() and self._state.old_value is Token.MISSING
-                self.request.bindings.leave(None if stays else self._place)
+            if state is not None and request is not None:
+                late = request.websocket or request.error_id is not None or not request.complete
+                stays = late and state.old_value is Token.MISSING
+                request.bindings.leave(None if stays else self._place)
                 if not stays:
-                    CURRENT.reset(self._state)
+                    CURRENT.reset(state)
             if self._routing is not None:
                 ROUTING.leave(self._routing)
         except Exception as error:  # another context: what was set there ends with it
             self._config.notices.say("request", f"a context was left open: {type(error).__name__}")
-
-    def _stays(self) -> bool:
-        request = self.request
-        return request is not None and (request.websocket or request.error_id is not None or not request.complete)

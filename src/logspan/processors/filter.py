@@ -52,12 +52,16 @@ class SeverityFilter:
         self._excluded = frozenset(
             number + more for level in excluded_levels for number in [level.value] for more in range(4)
         )
+        self._special = self._by_scope or bool(self._excluded)
         self._known: dict[str, int] = {}
 
     def __call__(self, record: Record) -> bool:
         """Whether to keep the record. Records of no known severity are kept unless their scope is excluded."""
+        number = record.severity_number._value_  # without the two calls that `.value` takes
+        if number >= self._least and not self._special:
+            return True
         scope = record.instrumentation_scope
-        return self.enabled(None if scope is None else scope.name, record.severity_number.value)
+        return self.enabled(None if scope is None else scope.name, number)
 
     def enabled(self, scope: str | None, number: int) -> bool:
         """Whether a record of this scope and severity number (0: unknown) would be kept."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import (
     NoOpTracerProvider,
     Span,
     SpanKind,
+    Status,
+    StatusCode,
     Tracer,
     TracerProvider,
-    use_span,
+    set_span_in_context,
 )
 
 from logspan.providers.routed import Routes
@@ -92,42 +93,59 @@ class _DelegatingTracer(Tracer):
         end_on_exit: bool = True,  # noqa: FBT001, FBT002
     ) -> Any:
         """The same, as the current span; also as a decorator of a function or a coroutine function."""
-
-        def start() -> AbstractContextManager[Span]:
-            """What the SDK's own does, with one context manager less."""
-            span = self._tracer().start_span(
-                name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
-            )
-            return use_span(span, end_on_exit, record_exception, set_status_on_exception)
-
-        return _CurrentSpan(start)
+        arguments = (name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception)
+        return _CurrentSpan(self, arguments, end_on_exit)
 
 
 class _CurrentSpan:
-    """Asks for the tracer when it is entered: a decorator is applied long before there is anything to trace."""
+    """A span that is current while this is entered, and ended after that, by the rules of OTel's `use_span`.
 
-    def __init__(self, start: Callable[[], AbstractContextManager[Span]]) -> None:
-        self._start = start
+    Asks for the tracer when it is entered: a decorator is applied long before there is anything to trace.
+    """
+
+    __slots__ = ("_arguments", "_end_on_exit", "_span", "_token", "_tracer")
+
+    def __init__(self, tracer: _DelegatingTracer, arguments: tuple[Any, ...], end_on_exit: bool) -> None:  # noqa: FBT001
+        self._tracer = tracer
+        self._arguments = arguments
+        self._end_on_exit = end_on_exit
 
     def __enter__(self) -> Span:
-        self._span = self._start()
-        return self._span.__enter__()
+        self._span = span = self._tracer.start_span(*self._arguments)
+        self._token = attach(set_span_in_context(span))
+        return span
 
-    def __exit__(self, *error: object) -> Any:
-        return self._span.__exit__(*error)  # type: ignore[arg-type]
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        detach(self._token)
+        try:
+            if error is not None:
+                self._failed(error)
+        finally:
+            if self._end_on_exit:
+                self._span.end()
+
+    def _failed(self, error: BaseException) -> None:
+        *_, record_exception, set_status_on_exception = self._arguments
+        if not isinstance(error, Exception) or not self._span.is_recording():
+            return
+        if record_exception:
+            self._span.record_exception(error)
+        if set_status_on_exception:
+            self._span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
 
     def __call__(self, function: Any) -> Any:
+        again = functools.partial(_CurrentSpan, self._tracer, self._arguments, self._end_on_exit)
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
             async def traced(*args: Any, **kwargs: Any) -> Any:
-                with self._start():
+                with again():
                     return await function(*args, **kwargs)
         else:
 
             @functools.wraps(function)
             def traced(*args: Any, **kwargs: Any) -> Any:
-                with self._start():
+                with again():
                     return function(*args, **kwargs)
 
         return traced
