@@ -28,7 +28,7 @@ _LASTING = (
     *("method", "scheme", "path", "root_path", "app_root_path", "query_string", "http_version"),
     *("client", "server", "endpoint"),
 )
-"""What is read of the scope when the request is over."""
+"""What is read of the scope when the request is over, beside its headers; None for what is not there."""
 
 
 class Request:
@@ -128,7 +128,7 @@ class Request:
     @property
     def method(self) -> str:
         """That of the request line; a WebSocket begins with a GET."""
-        return str(self.scope.get("method", "GET"))
+        return str(self.scope.get("method") or "GET")
 
     @property
     def path(self) -> str:
@@ -212,7 +212,7 @@ class Request:
         """Let go of the span, and of the scope with the application's own objects: contexts and records outlive it."""
         try:
             scope = self.scope
-            self.scope = {key: scope[key] for key in _LASTING if key in scope}
+            self.scope = dict(zip(_LASTING, map(scope.get, _LASTING), strict=True))
             self.scope["headers"] = [*(scope.get("headers") or ())]
         except Exception as error:
             self._blame("the end", error)

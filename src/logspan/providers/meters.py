@@ -18,7 +18,10 @@ class DelegatingMeterProvider(MeterProvider):
         self._routes: Routes[MeterProvider] = Routes(NoOpMeterProvider())
         self._observed: tuple[_Instrument, ...] = ()
         self.unpoint = self._routes.unpoint
-        self.target: Callable[[], MeterProvider] = self._routes.target
+
+    def target(self) -> MeterProvider:
+        """The provider for a measurement that is made here and now."""
+        return self._routes.target()
 
     def point(self, owner: LoggerProvider, provider: Callable[[], MeterProvider]) -> None:
         """Send what belongs to `owner` to a provider, and create the observable instruments there."""
@@ -39,7 +42,7 @@ class DelegatingMeterProvider(MeterProvider):
         attributes: Any = None,
     ) -> Meter:
         """A meter whose instruments ask for their provider at each measurement."""
-        return _DelegatingMeter(self, (name, version, schema_url, attributes))
+        return _DelegatingMeter(self, self._routes, (name, version, schema_url, attributes))
 
     def __getattr__(self, name: str) -> Any:
         """What only the SDK's provider has: that of the target."""
@@ -51,10 +54,8 @@ class DelegatingMeterProvider(MeterProvider):
 class _Instrument:
     """Any instrument: what is called on it is called on the one of its name in the target."""
 
-    def __init__(
-        self, provider: DelegatingMeterProvider, meter: tuple[Any, ...], create: Callable[[Meter], Any]
-    ) -> None:
-        self._provider = provider
+    def __init__(self, routes: Routes[MeterProvider], meter: tuple[Any, ...], create: Callable[[Meter], Any]) -> None:
+        self._routes = routes
         self._meter = meter
         self._create = create
         self._known: tuple[MeterProvider, Any] | None = None
@@ -62,14 +63,12 @@ class _Instrument:
     def create_in(self, target: MeterProvider) -> Any:
         """The instrument in a target, made there the first time."""
         known = self._known
-        if known is not None and known[0] is target:
-            return known[1]
-        instrument = self._create(target.get_meter(*self._meter))
-        self._known = (target, instrument)
-        return instrument
+        if known is None or known[0] is not target:
+            known = self._known = (target, self._create(target.get_meter(*self._meter)))
+        return known[1]
 
     def _real(self) -> Any:
-        return self.create_in(self._provider.target())
+        return self.create_in(self._routes.target())
 
 
 class _Adding(_Instrument):
@@ -91,13 +90,16 @@ class _Setting(_Instrument):
 
 
 class _DelegatingMeter(Meter):
-    def __init__(self, provider: DelegatingMeterProvider, arguments: tuple[Any, ...]) -> None:
+    def __init__(
+        self, provider: DelegatingMeterProvider, routes: Routes[MeterProvider], arguments: tuple[Any, ...]
+    ) -> None:
         super().__init__(*arguments[:3])
         self._provider = provider
+        self._routes = routes
         self._arguments = arguments
 
     def _make(self, kind: type[_Instrument], create: Callable[[Meter], Any]) -> Any:
-        return kind(self._provider, self._arguments, create)
+        return kind(self._routes, self._arguments, create)
 
     def _observe(self, create: Callable[[Meter], Any]) -> Any:
         instrument = self._make(_Instrument, create)

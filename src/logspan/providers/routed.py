@@ -20,6 +20,9 @@ class Routes(Generic[Provider]):
     fork.
     """
 
+    target: Callable[[], Provider]
+    """The provider for here and now; one that does nothing when no pipeline is installed."""
+
     def __init__(self, nowhere: Provider) -> None:
         self._nowhere = nowhere
         self._set(())
@@ -34,12 +37,7 @@ class Routes(Generic[Provider]):
 
     def _set(self, routes: tuple[tuple[LoggerProvider, Callable[[], Provider]], ...]) -> None:
         self._routes = routes
-        self._only = routes[0][1] if len(routes) == 1 else None
-
-    def target(self) -> Provider:
-        """The provider for here and now; one that does nothing when no pipeline is installed."""
-        only = self._only
-        return self._chosen() if only is None else only()
+        self.target = routes[0][1] if len(routes) == 1 else self._chosen
 
     def _chosen(self) -> Provider:
         """Of several, or of none."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 from opentelemetry.context import Context, attach, detach
@@ -29,7 +28,10 @@ class DelegatingTracerProvider(TracerProvider):
         self._routes: Routes[TracerProvider] = Routes(NoOpTracerProvider())
         self.point = self._routes.point
         self.unpoint = self._routes.unpoint
-        self.target: Callable[[], TracerProvider] = self._routes.target
+
+    def target(self) -> TracerProvider:
+        """The provider for a span that is started here and now."""
+        return self._routes.target()
 
     def get_tracer(
         self,
@@ -40,7 +42,7 @@ class DelegatingTracerProvider(TracerProvider):
     ) -> Tracer:
         """A tracer that asks for its provider at each span."""
         return _DelegatingTracer(
-            self, (instrumenting_module_name, instrumenting_library_version, schema_url, attributes)
+            self._routes, (instrumenting_module_name, instrumenting_library_version, schema_url, attributes)
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -51,18 +53,10 @@ class DelegatingTracerProvider(TracerProvider):
 
 
 class _DelegatingTracer(Tracer):
-    def __init__(self, provider: DelegatingTracerProvider, arguments: tuple[Any, ...]) -> None:
-        self._provider = provider
+    def __init__(self, routes: Routes[TracerProvider], arguments: tuple[Any, ...]) -> None:
+        self._routes = routes
         self._arguments = arguments
         self._known: tuple[TracerProvider, Tracer] | None = None
-
-    def _tracer(self) -> Tracer:
-        target, known = self._provider.target(), self._known
-        if known is not None and known[0] is target:
-            return known[1]
-        tracer = target.get_tracer(*self._arguments)
-        self._known = (target, tracer)
-        return tracer
 
     def start_span(
         self,
@@ -76,7 +70,10 @@ class _DelegatingTracer(Tracer):
         set_status_on_exception: bool = True,  # noqa: FBT001, FBT002
     ) -> Span:
         """Start a span with the target's tracer."""
-        return self._tracer().start_span(
+        target, known = self._routes.target(), self._known
+        if known is None or known[0] is not target:
+            known = self._known = (target, target.get_tracer(*self._arguments))
+        return known[1].start_span(
             name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
         )
 
