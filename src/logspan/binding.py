@@ -108,7 +108,8 @@ class RequestBindings:
             task = self._current_task()
         except RuntimeError:  # a thread without an event loop
             return
-        if task is None or self._owns(task):
+        tasks = self._tasks
+        if task is None or (tasks and tasks[0]() is task) or self._owns(task):
             return
         with self._lock:
             self._tasks = (*self._tasks, weakref.ref(task))
@@ -121,7 +122,8 @@ class RequestBindings:
             return _MISSING
 
     def _owns(self, task: Any) -> bool:
-        return task in [own() for own in self._tasks]
+        tasks = self._tasks
+        return bool(tasks) and any(own() is task for own in tasks)
 
     def accepts(self, place: Place) -> bool:
         """Whether what is bound at a place is bound for the request."""

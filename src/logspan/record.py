@@ -152,7 +152,7 @@ class LateRecord(Record):
     `describe` gives both, of what nobody changes any more. `estimate` is the memory in bytes that they will take.
     """
 
-    __slots__ = ("_describe", "added", "estimate", "is_due")
+    __slots__ = ("_attributes", "_body", "_describe", "added", "estimate", "is_due")
 
     def __init__(
         self,
@@ -171,7 +171,7 @@ class LateRecord(Record):
             severity_number,
             severity_text,
             None,
-            None,  # whoever asks for body or attributes comes to `__getattr__`
+            None,
             timestamp=timestamp,
             event_name=event_name,
             span_context=span_context,
@@ -182,6 +182,32 @@ class LateRecord(Record):
         self.is_due = True
         """Whether body and attributes are still to be made."""
 
+    @property
+    def body(self) -> AnyValue:
+        """The body, made with the attributes the first time."""
+        if self.is_due:
+            self._make()
+        return self._body
+
+    @body.setter
+    def body(self, value: AnyValue) -> None:
+        if self.is_due:
+            self._make()
+        self._body = value
+
+    @property
+    def attributes(self) -> dict[str, AnyValue]:
+        """The attributes, made with the body the first time."""
+        if self.is_due:
+            self._make()
+        return self._attributes
+
+    @attributes.setter
+    def attributes(self, value: dict[str, AnyValue]) -> None:
+        if self.is_due:
+            self._make()
+        self._attributes = value
+
     def add(self, attributes: Mapping[str, AnyValue]) -> None:
         """Add attributes, as for any record, once there is something to add them to; they must not change meanwhile."""
         if self.is_due:
@@ -189,21 +215,21 @@ class LateRecord(Record):
         else:
             super().add(attributes)
 
-    def __getattr__(self, name: str) -> Any:
-        """Make what is asked for, the first time. A failure stands in the attributes; Ctrl-C changes nothing."""
-        if name not in ("body", "attributes"):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    def _make(self) -> None:
+        """A failure stands in the attributes; Ctrl-C changes nothing."""
         describe = self._describe
+        if describe is None:  # another thread was first
+            return
         try:
-            text, found = describe() if describe is not None else (None, {})
+            text, found = describe()
             body, attributes = clean_value(text), clean_attributes(found)
         except Exception as error:
             body, attributes = None, {"logspan.capture.error": type_name(error)}
         for added in self.added:
             for key, value in added.items():
                 attributes.setdefault(key, value)
-        self.body, self.attributes, self._describe, self.added, self.is_due = body, attributes, None, (), False
-        return getattr(self, name)
+        self._body, self._attributes, self.added, self.is_due = body, attributes, (), False
+        self._describe = None
 
 
 def _within(number: object, bits: int) -> int:

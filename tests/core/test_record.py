@@ -398,12 +398,6 @@ def test_a_late_record_weighs_what_it_is_going_to() -> None:
     assert size(made) == size(record("late", a="x" * 500, b="x" * 300))
 
 
-def test_a_late_record_has_no_other_attributes() -> None:
-    """A name that is wrong is an error, as for any object."""
-    with pytest.raises(AttributeError, match="nothing"):
-        _ = late(Description({})).nothing
-
-
 def test_what_interrupts_a_late_record_leaves_it_to_be_made() -> None:
     """Ctrl-C in the look of an enricher is the caller's; whoever looks next finds it whole."""
     answers: list[Any] = [KeyboardInterrupt(), ("late", {"a": 1})]

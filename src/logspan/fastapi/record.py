@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from time import perf_counter, time_ns
 from typing import Any
 
@@ -73,9 +74,8 @@ def _estimate(request: Request, ending: Ending) -> int:
     """Bytes of memory that wait with the record: what is the same for all, and what a client or a failure can swell."""
     scope = request.scope
     total = _PLAIN + 2 * len(scope["path"]) + len(scope.get("query_string") or b"")
-    for headers in (scope.get("headers") or (), request.response_headers):
-        for key, value in headers:
-            total += _PAIR + len(key) + len(value)
+    for headers in (scope["headers"], request.response_headers):
+        total += _PAIR * len(headers) + sum(map(len, chain.from_iterable(headers)))
     if ending.error:
         total += sum(map(len, map(str, ending.error.values())))
     return total
