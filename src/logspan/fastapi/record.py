@@ -24,21 +24,18 @@ _PAIR = 130
 
 def conclude(request: Request) -> None:
     """End a request, and emit its record. Never raises."""
+    config = request.config
     try:
         options = request.settle()
         request.end()
-        if options.record or request.config.options.record:
-            _emit(request, ending_of(request))
+        if config.scope is not None and (options.record or config.options.record):
+            ending = ending_of(request)
+            if ending.severity is not INFO or not request.quiet:
+                config.provider.emit(_record(request, ending, config.scope))
     except Exception as error:
-        request.config.notices.say("request", f"the record of a request failed: {type(error).__name__}")
+        config.notices.say("request", f"the record of a request failed: {type(error).__name__}")
     finally:
         request.close()
-
-
-def _emit(request: Request, ending: Ending) -> None:
-    scope = request.config.scope
-    if scope is not None and (ending.severity is not INFO or not request.quiet):
-        request.config.provider.emit(_record(request, ending, scope))
 
 
 def _record(request: Request, ending: Ending, scope: InstrumentationScope) -> Record:
@@ -72,10 +69,9 @@ def _describe(request: Request, ending: Ending, seconds: float) -> tuple[str, di
 
 def _estimate(request: Request, ending: Ending) -> int:
     """Bytes of memory that wait with the record: what is the same for all, and what a client or a failure can swell."""
-    scope = request.scope
+    scope, headers = request.scope, [*(request.scope.get("headers") or ()), *request.response_headers]
     total = _PLAIN + 2 * len(scope["path"]) + len(scope.get("query_string") or b"")
-    for headers in (scope["headers"], request.response_headers):
-        total += _PAIR * len(headers) + sum(map(len, chain.from_iterable(headers)))
+    total += _PAIR * len(headers) + sum(map(len, chain.from_iterable(headers)))
     if ending.error:
         total += sum(map(len, map(str, ending.error.values())))
     return total

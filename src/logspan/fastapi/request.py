@@ -203,7 +203,7 @@ class Request:
         if self.ended_at is None:
             self.ended_at = perf_counter()
         try:
-            self._route = self.route
+            self._route = route_of(self.scope, self.span, self.config.routes)
         except Exception as error:
             self._blame("the route", error)
         self.over = True
