@@ -93,8 +93,13 @@ def build_pipeline(
         _outlet(exporter, Account(name, ledger.exporter(name), notices), settings, clock)
         for name, exporter in named.items()
     ]
+
+    def pull() -> None:
+        root.catch_up()
+        batch.force_flush()
+
     worker = DeliveryWorker(
-        batch.force_flush,
+        pull,
         intake,
         admission,
         WorkerStages(_record_filter(settings.filter), _processors(settings, redactor, ledger)),
@@ -149,6 +154,7 @@ def _stages(settings: Settings, usage: UsageSampler, own: OwnEnrichers) -> Stage
         samplers=samplers if sampling.sampling_percentage < 100 else [],
         enrichers=[(name, enrich) for name, enrich, wanted in enrichers if wanted],
         enabled=severity.enabled,
+        on_callers_thread=own.any or settings.queue.overflow == "block",
     )
 
 

@@ -87,6 +87,10 @@ class RequestBindings:
         if token is not None:
             _reset(token)
 
+    def stand_in(self) -> None:
+        """Have what is recorded here and now carry all that was bound for the request, also in its other tasks."""
+        _place.set(Place(self, self.attributes))
+
     def enter_routes(self) -> Place:
         """Go below the middleware; what a middleware in a task of its own has bound is the request's from here on."""
         before = _place.get()

@@ -116,6 +116,13 @@ class PipelineLoggerProvider(LoggerProvider):
         for processor in self._beside:
             processor.on_emit(record)
 
+    def put_off(self, emit: Callable[[], object]) -> None:
+        """Have `emit`, which must not raise, called soon and in this context: beside the caller, where that can be."""
+        if self._beside:
+            emit()  # others count on the caller's thread
+        else:
+            self._root.put_off(emit)
+
     def count_self_log(self) -> None:
         """Count a record that the pipeline has itself caused, and that goes no further."""
         self._root.count_self_log()
@@ -241,6 +248,7 @@ class Pipeline:
 
     def deliver_at_once(self, wait: Callable[[], object] | None) -> None:
         """Have each record's caller call `wait`, which must not raise, once the record is queued; None: as usual."""
+        self._root.at_once = wait is not None or self._root.stages.on_callers_thread
         self._root.wake = self._delivery.worker.wake if wait is None else wait
 
     def after_emit(self, frame: FrameType | None, then: Callable[[], object]) -> bool:
@@ -251,6 +259,7 @@ class Pipeline:
         return self._root.defer(frame, then)
 
     def _close(self, deadline: float) -> None:
+        self._root.catch_up()
         self._root.closed = True
         self._wait_for_callers(min(deadline, self._clock.monotonic() + 1.0))
         self._root.sealed = True
@@ -297,6 +306,7 @@ class Pipeline:
             self.redactor.reset_after_fork()
         self.resource = self._root.resource = self._resource_of_child(self.resource)
         self.logger_provider.begin()
+        self._root.forget()
         self._enrichers.reset_after_fork()
         self._delivery.reset_after_fork()
 

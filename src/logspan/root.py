@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextvars
 import inspect
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FrameType
@@ -20,6 +22,8 @@ from logspan.failing import OWN_FAILURES
 from logspan.ledger import Ledger
 from logspan.notices import Notices
 from logspan.record import Record
+
+_MOST_PUT_OFF = 256
 
 Decider = Callable[[Record], bool]
 Enricher = Callable[[Record], None]
@@ -39,6 +43,8 @@ class Stages:
     enrichers: Sequence[tuple[str, Enricher]] = ()
     enabled: Callable[[str | None, int], bool] = _always
     """Whether a record of this scope and severity number would pass the filters: asked before one is made."""
+    on_callers_thread: bool = False
+    """Whether a part of these has to run where a record is made, and not just in the same context."""
 
 
 class RootProcessor(LogRecordProcessor):
@@ -50,6 +56,7 @@ class RootProcessor(LogRecordProcessor):
     def __init__(
         self, stages: Stages, admission: Admission, batch: LogRecordProcessor, ledger: Ledger, notices: Notices
     ) -> None:
+        self.stages = stages
         self._enabled = stages.enabled
         self._deciders = (
             *((name, keeps, False) for name, keeps in stages.filters),
@@ -61,6 +68,9 @@ class RootProcessor(LogRecordProcessor):
         self._ledger = ledger
         self._notices = notices
         self.resource = Resource.get_empty()
+        self._put_off: deque[tuple[contextvars.Context, Callable[[], object]]] = deque()
+        self.at_once = stages.on_callers_thread
+        """Whether nothing is put off: somebody counts on each record being queued when its call returns."""
         self.closed = self.sealed = self.ended = False
         """Closed lets in the calls that were inside already; sealed, a second later, does not; at last all is over."""
         self.wake: Callable[[], object] = _nothing
@@ -84,6 +94,34 @@ class RootProcessor(LogRecordProcessor):
             self._ledger.settled.one()
             if self._deferred is not None:
                 self._run_deferred(*self._deferred)
+
+    def put_off(self, emit: Callable[[], object]) -> None:
+        """Have the delivery worker call `emit`, which must not raise, in the context of here and now.
+
+        For a record that nobody waits for: what is done for many in a row costs a third. At once where nobody would
+        come for it, or where a burst of them has to wait.
+        """
+        if self.at_once or len(self._put_off) >= _MOST_PUT_OFF:
+            emit()
+            return
+        self._put_off.append((contextvars.copy_context(), emit))
+        if self.closed:  # looked at now, as a shutdown on another thread may have caught up already
+            self.catch_up()
+        else:
+            self.wake()
+
+    def catch_up(self) -> None:
+        """Do what was put off, from any thread: the delivery worker's before each look, and the one that closes."""
+        while self._put_off:
+            try:
+                context, emit = self._put_off.popleft()
+            except IndexError:  # another thread took it
+                return
+            context.run(emit)
+
+    def forget(self) -> None:
+        """Leave what was put off to the parent, in a forked child."""
+        self._put_off.clear()
 
     def count_self_log(self) -> None:
         """Count a record that was suppressed on its way here."""

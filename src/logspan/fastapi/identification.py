@@ -38,6 +38,10 @@ class UserLookup:
     scope: bool = True
     notices: Notices = field(default_factory=Notices)
 
+    def is_near(self, scope: Scope) -> bool:
+        """Whether asking could find somebody: there is more to ask than the scope, or the scope knows."""
+        return self.resolver is not None or self.state is not None or "user" in scope
+
     def find(self, scope: Scope) -> dict[str, AnyValue] | None:
         """The user's attributes; None when nobody knows yet. Raises what the application's code raises."""
         user = None if self.resolver is None else self._resolve(self.resolver, scope)

@@ -23,19 +23,35 @@ _PAIR = 130
 
 
 def conclude(request: Request) -> None:
-    """End a request, and emit its record. Never raises."""
+    """End a request, and have its record emitted: beside the application, unless the user has to be asked for now.
+
+    Never raises.
+    """
     config = request.config
     try:
         options = request.settle()
         request.end()
-        if config.scope is not None and (options.record or config.options.record):
-            ending = ending_of(request)
-            if ending.severity is not INFO or not request.quiet:
-                config.provider.emit(_record(request, ending, config.scope))
+        if config.scope is None or not (options.record or config.options.record):
+            return
+        if request.has_user:
+            _emit(request, config.scope)
+        else:
+            config.provider.put_off(partial(_emit, request, config.scope))
     except Exception as error:
         config.notices.say("request", f"the record of a request failed: {type(error).__name__}")
     finally:
         request.close()
+
+
+def _emit(request: Request, scope: InstrumentationScope) -> None:
+    """Emit the record of a request that has ended, in its context. Never raises."""
+    try:
+        ending = ending_of(request)
+        if ending.severity is not INFO or not request.quiet:
+            request.bindings.stand_in()
+            request.config.provider.emit(_record(request, ending, scope))
+    except Exception as error:
+        request.config.notices.say("request", f"the record of a request failed: {type(error).__name__}")
 
 
 def _record(request: Request, ending: Ending, scope: InstrumentationScope) -> Record:
@@ -48,7 +64,7 @@ def _record(request: Request, ending: Ending, scope: InstrumentationScope) -> Re
         estimate=_estimate(request, ending),
         timestamp=time_ns() - int((now - ended) * 1e9),
         event_name=WEBSOCKET_EVENT if request.websocket else HTTP_EVENT,
-        span_context=request.span.get_span_context() if request.span else None,
+        span_context=request.span_context,
     )
     if request.request_content is not None or request.response_content is not None:
         _ = record.attributes  # made at once: nobody knows what the values in a body weigh

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from time import perf_counter
 from typing import Any, cast
 
-from opentelemetry.trace import Span, get_current_span
+from opentelemetry.trace import Span, SpanContext, get_current_span
 from opentelemetry.util.types import AnyValue
 
 from logspan.binding import REQUEST_ID, Place
@@ -41,7 +41,7 @@ class Request:
         *("_endpoint", "_route", "answered_for", "bindings", "close_code", "complete", "config", "disconnected"),
         *("ended_at", "error_id", "failure", "first_byte_at", "live", "options", "over", "refused_id"),
         *("request_content", "request_size", "response_content", "response_headers", "response_size", "scope"),
-        *("span", "start_failed", "started_at", "status", "websocket"),
+        *("span", "span_context", "start_failed", "started_at", "status", "websocket"),
     )
 
     def __init__(self, scope: Scope, config: RequestConfig) -> None:
@@ -54,6 +54,8 @@ class Request:
         self.over = False
         """Whether all that its record says is settled: nothing here changes any more."""
         self.span: Span | None = None
+        self.span_context: SpanContext | None = None
+        """That of the span, when it is over."""
         self.status: int | None = None
         self.error_id: int | None = None
         """The `id` of the exception that left the application: contexts outlive a request, and would keep it alive."""
@@ -96,6 +98,12 @@ class Request:
         """What the request is known by, in and out; None where requests have no ids."""
         identifier = self.bindings.identity.get(REQUEST_ID)
         return None if identifier is None else str(identifier)
+
+    @property
+    def has_user(self) -> bool:
+        """Whether somebody may know who the user is who has not been asked yet."""
+        user = self.config.identification.user
+        return user is not None and self.bindings.ask is not None and user.is_near(self.scope)
 
     def _find_user(self) -> Mapping[str, AnyValue] | None:
         user = self.config.identification.user
@@ -198,11 +206,13 @@ class Request:
             self._blame("an exception", failure)
 
     def end(self) -> None:
-        """It is over; what its record needs and only the scope can tell is looked up."""
+        """It is over; what its record needs and only the scope and the span can tell is looked up."""
         self.live = False
         if self.ended_at is None:
             self.ended_at = perf_counter()
         try:
+            if self.span is not None:
+                self.span_context = self.span.get_span_context()
             self._route = route_of(self.scope, self.span, self.config.routes)
         except Exception as error:
             self._blame("the route", error)
