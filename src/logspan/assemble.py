@@ -93,13 +93,8 @@ def build_pipeline(
         _outlet(exporter, Account(name, ledger.exporter(name), notices), settings, clock)
         for name, exporter in named.items()
     ]
-
-    def pull() -> None:
-        root.catch_up()
-        batch.force_flush()
-
     worker = DeliveryWorker(
-        pull,
+        _pull(root, batch),
         intake,
         admission,
         WorkerStages(_record_filter(settings.filter), _processors(settings, redactor, ledger)),
@@ -201,6 +196,16 @@ def _batch_processor(intake: Intake, max_queue_size: int) -> BatchLogRecordProce
         max_queue_size=size,
         meter_provider=NoOpMeterProvider(),
     )
+
+
+def _pull(root: RootProcessor, batch: BatchLogRecordProcessor) -> Callable[[], None]:
+    """How the worker comes by what there is: first what was left to it, so that it is among the rest."""
+
+    def pull() -> None:
+        root.catch_up()
+        batch.force_flush()
+
+    return pull
 
 
 def _redactor(settings: Settings) -> Redactor | None:

@@ -260,20 +260,22 @@ class Pipeline:
 
     def _close(self, deadline: float) -> None:
         self._root.catch_up()
+        self._wait_while(lambda: self._root.is_behind, deadline)
         self._root.closed = True
-        self._wait_for_callers(min(deadline, self._clock.monotonic() + 1.0))
+        own = self._root.calls_under(inspect.currentframe())
+        emitted, settled = self.ledger.emitted, self.ledger.settled
+        self._wait_while(lambda: settled.value() + own < emitted.value(), deadline)
         self._root.sealed = True
         self._delivery.close(deadline)
         self._root.ended = True
         self._delivery.admission.write_off("after_shutdown")  # what came in while it was closing
         self._enrichers.stop(_MOMENT)
 
-    def _wait_for_callers(self, deadline: float) -> None:
-        """Wait for the calls that were inside `on_emit` when the gate was closed: they still belong to the queue."""
-        ledger = self.ledger
+    def _wait_while(self, busy: Callable[[], bool], deadline: float) -> None:
+        """Wait a second at most for threads that are inside already: what they have at hand still belongs here."""
+        deadline = min(deadline, self._clock.monotonic() + 1.0)
         pause = threading.Event()
-        own = self._root.calls_under(inspect.currentframe())
-        while ledger.settled.value() + own < ledger.emitted.value() and self._clock.monotonic() < deadline:
+        while busy() and self._clock.monotonic() < deadline:
             pause.wait(0.001)
 
     def _drain_report(self) -> DrainReport:

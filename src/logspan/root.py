@@ -19,7 +19,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from logspan.context import inside_pipeline
 from logspan.delivery.admission import Admission
 from logspan.failing import OWN_FAILURES
-from logspan.ledger import Ledger
+from logspan.ledger import Ledger, Tally
 from logspan.notices import Notices
 from logspan.record import Record
 
@@ -69,6 +69,7 @@ class RootProcessor(LogRecordProcessor):
         self._notices = notices
         self.resource = Resource.get_empty()
         self._put_off: deque[tuple[contextvars.Context, Callable[[], object]]] = deque()
+        self._catching_up, self._caught_up = Tally(), Tally()
         self.at_once = stages.on_callers_thread
         """Whether nothing is put off: somebody counts on each record being queued when its call returns."""
         self.closed = self.sealed = self.ended = False
@@ -112,16 +113,26 @@ class RootProcessor(LogRecordProcessor):
 
     def catch_up(self) -> None:
         """Do what was put off, from any thread: the delivery worker's before each look, and the one that closes."""
-        while self._put_off:
-            try:
+        self._catching_up.one()
+        try:
+            while self._put_off:
                 context, emit = self._put_off.popleft()
-            except IndexError:  # another thread took it
-                return
-            context.run(emit)
+                context.run(emit)
+        except IndexError:  # another thread took the last one
+            pass
+        finally:
+            self._caught_up.one()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something is put off, or a thread is at it."""
+        caught_up = self._caught_up.value()  # first, so that a race shows one too many
+        return bool(self._put_off) or caught_up < self._catching_up.value()
 
     def forget(self) -> None:
         """Leave what was put off to the parent, in a forked child."""
         self._put_off.clear()
+        self._catching_up, self._caught_up = Tally(), Tally()
 
     def count_self_log(self) -> None:
         """Count a record that was suppressed on its way here."""

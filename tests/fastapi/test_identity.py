@@ -470,7 +470,7 @@ def test_a_resolver_that_fails_costs_nothing(kind: str, capfd: pytest.CaptureFix
             assert get(app).status_code == 200
         assert len(asked) == 3
         expected: list[dict[str, str]] = 3 * ([{}, {"user.id": "7"}, {"user.id": "7"}] if kind == "logs" else [{}, {}])
-        assert users(seen) == expected
+        assert sorted(users(seen), key=len) == sorted(expected, key=len)  # those of one moment are in the order of time
         counted = seen.handle.pipeline.ledger.snapshot().processor_errors
         assert counted == ({"user": 3} if kind in ("raises", "cancels", "returns a coroutine") else {})
     lines = [line for line in capfd.readouterr().err.splitlines() if "user" in line]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import cast
 
 from opentelemetry._logs import SeverityNumber
@@ -11,6 +12,8 @@ from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportRes
 
 from logspan.delivery.lanes import Lanes
 from logspan.record import Record
+
+_TIME = attrgetter("log_record.timestamp")
 
 
 class Intake(LogRecordExporter):
@@ -25,8 +28,8 @@ class Intake(LogRecordExporter):
         self._records = Lanes(self._protected_severity)
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """Append a batch."""
-        self._records.extend(batch)
+        """Append a batch, in the order of time: the record of a request may come a little later than those after it."""
+        self._records.extend(sorted(batch, key=_TIME))
         return LogRecordExportResult.SUCCESS
 
     def take(self, most: int) -> list[ReadableLogRecord]:

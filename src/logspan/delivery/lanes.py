@@ -32,7 +32,7 @@ class Lanes:
         """Append records."""
         for record in records:
             number = record.log_record.severity_number
-            protected = number is not None and number.value >= self._protected_severity
+            protected = number is not None and number._value_ >= self._protected_severity
             (self._protected if protected else self._others).append((next(self._number), record))
 
     def take(self, most: int) -> list[ReadableLogRecord]:

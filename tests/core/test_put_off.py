@@ -1,0 +1,198 @@
+"""What a caller leaves to the delivery worker: the record of a request, which nobody waits for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import partial
+from typing import Any
+
+import pytest
+
+from logspan.assemble import build_pipeline
+from logspan.binding import bind
+from logspan.pipeline import Pipeline
+from logspan.settings import Settings
+from logspan.testing import InMemoryExporter
+from tests.core.conftest import Build
+from tests.core.support import attributes_of, bodies, log
+from tests.core.test_fork import run
+
+WHERE: ContextVar[str] = ContextVar("where", default="nowhere")
+RESTING = {"queue": {"schedule_delay": 60.0}}
+MOST = 256
+
+
+class Calls:
+    """Notes the thread and the context of each call."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+        self.called = threading.Event()
+
+    def __call__(self) -> None:
+        self.seen.append((threading.current_thread().name, WHERE.get()))
+        self.called.set()
+
+
+def rest(pipeline: Pipeline) -> None:
+    """Have the worker wait for `schedule_delay`, which it does after some work."""
+    log(pipeline, "work")
+    assert pipeline.flush(10)
+
+
+def put_off(pipeline: Pipeline, emit: Callable[[], object]) -> None:
+    pipeline.logger_provider.put_off(emit)
+
+
+def here() -> str:
+    return threading.current_thread().name
+
+
+def test_the_worker_does_it_soon_in_the_context_of_the_caller(build: Build) -> None:
+    """An idle worker is woken; what is bound where something was put off is on the records that it makes."""
+    memory, calls = InMemoryExporter(), Calls()
+    pipeline = build(mem=memory)
+
+    def emit() -> None:
+        log(pipeline, "later")
+        calls()
+
+    token = WHERE.set("caller")
+    with bind(tenant="acme"):
+        put_off(pipeline, emit)
+    WHERE.reset(token)
+    assert calls.called.wait(10)
+    assert calls.seen == [("logspan-delivery", "caller")]
+    assert pipeline.flush(10)
+    assert [attributes_of(item)["tenant"] for item in memory.records()] == ["acme"]
+
+
+@pytest.mark.parametrize("end", ["flush", "shutdown"])
+def test_a_flush_and_a_shutdown_wait_for_it(build: Build, end: str) -> None:
+    """All of it, in its order, though the worker's next look is a minute away; the ledger balances."""
+    memory = InMemoryExporter()
+    pipeline = build(settings=RESTING, mem=memory)
+    rest(pipeline)
+    for number in range(5):
+        put_off(pipeline, partial(log, pipeline, number))
+    assert bodies(memory.records()) == ["work"]
+    assert pipeline.flush(10) if end == "flush" else pipeline.shutdown(10).complete
+    assert bodies(memory.records()) == ["work", 0, 1, 2, 3, 4]
+    assert pipeline.ledger.snapshot().balanced
+
+
+def test_a_burst_is_not_put_off(build: Build) -> None:
+    """What waits is bounded: more than that is done by whoever comes with it."""
+    calls = Calls()
+    pipeline = build(settings=RESTING, mem=InMemoryExporter())
+    rest(pipeline)
+    for _ in range(MOST):
+        put_off(pipeline, calls)
+    assert calls.seen == []
+    put_off(pipeline, calls)
+    assert calls.seen == [(here(), "nowhere")]
+    assert pipeline.flush(10)
+    assert len(calls.seen) == MOST + 1
+
+
+def test_after_the_shutdown_nobody_would_come_for_it(build: Build) -> None:
+    """It is done at once, so that the record is counted as too late."""
+    pipeline = build(mem=InMemoryExporter())
+    pipeline.shutdown(10)
+    put_off(pipeline, lambda: log(pipeline))
+    assert pipeline.ledger.snapshot().dropped == {"after_shutdown": 1}
+
+
+def _enriched() -> Pipeline:
+    return build_pipeline(Settings(), exporters={"mem": InMemoryExporter()}, enrichers=[lambda record, context: None])
+
+
+def _blocking() -> Pipeline:
+    settings = Settings.model_validate({"queue": {"overflow": "block"}})
+    return build_pipeline(settings, exporters={"mem": InMemoryExporter()})
+
+
+def _delivering_at_once() -> Pipeline:
+    pipeline = build_pipeline(Settings(), exporters={"mem": InMemoryExporter()})
+    pipeline.deliver_at_once(lambda: None)
+    return pipeline
+
+
+@pytest.mark.parametrize("make", [_enriched, _blocking, _delivering_at_once])
+def test_what_counts_on_the_callers_thread_is_done_there(make: Callable[[], Pipeline]) -> None:
+    """Enrichers of the application's own; a queue that may make its callers wait; whoever waits for the delivery."""
+    pipeline, calls = make(), Calls()
+    put_off(pipeline, calls)
+    assert calls.seen == [(here(), "nowhere")]
+    pipeline.shutdown(10)
+
+
+def test_when_nobody_waits_for_the_delivery_any_more_it_is_put_off_again(build: Build) -> None:
+    """`deliver_at_once(None)` takes it back, but not what an enricher needs."""
+    pipeline, calls = build(mem=InMemoryExporter()), Calls()
+    pipeline.deliver_at_once(lambda: None)
+    pipeline.deliver_at_once(None)
+    put_off(pipeline, calls)
+    assert calls.called.wait(10)
+    assert calls.seen == [("logspan-delivery", "nowhere")]
+    enriched, calls = _enriched(), Calls()
+    enriched.deliver_at_once(None)
+    put_off(enriched, calls)
+    assert calls.seen == [(here(), "nowhere")]
+    enriched.shutdown(10)
+
+
+def test_a_processor_beside_the_pipeline_sees_it_on_the_callers_thread(build: Build) -> None:
+    """It may look at what only that thread knows."""
+    pipeline, calls = build(mem=InMemoryExporter()), Calls()
+    beside: Any = type("Beside", (), {"on_emit": lambda *_: None, "shutdown": lambda _: None})()
+    with pytest.warns(UserWarning, match="Beside"):
+        pipeline.logger_provider.add_log_record_processor(beside)
+    put_off(pipeline, calls)
+    assert calls.seen == [(here(), "nowhere")]
+
+
+def test_threads_that_put_off_while_it_shuts_down_lose_nothing_in_silence(build: Build) -> None:
+    """Each record is delivered or counted, whichever side of the end it falls on."""
+    memory = InMemoryExporter()
+    pipeline = build(mem=memory)
+    begun = threading.Barrier(5)
+
+    def work() -> None:
+        begun.wait()
+        for _ in range(2_000):
+            put_off(pipeline, lambda: log(pipeline))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    begun.wait()
+    while pipeline.ledger.snapshot().emitted < 200:
+        threading.Event().wait(0.001)
+    pipeline.shutdown(10)
+    for thread in threads:
+        thread.join()
+    snapshot = pipeline.ledger.snapshot()
+    assert snapshot.emitted == 8_000
+    assert len(memory.records()) + sum(snapshot.dropped.values()) == 8_000
+    assert snapshot.balanced
+
+
+def test_a_forked_child_leaves_it_to_its_parent() -> None:
+    """What the parent has put off is its own to do."""
+    run(
+        """
+        p = pipeline(queue={"schedule_delay": 60.0})
+        log(p, "work")
+        assert p.flush(20)
+        p.logger_provider.put_off(lambda: log(p, "parent"))
+        def work():
+            report = p.shutdown(20)
+            assert report.complete and report.ledger.emitted == 0, report
+        ended(child(work))
+        assert p.shutdown(20).complete
+        assert [line["body"] for line in delivered()] == ["work", "parent"]
+        """
+    )
