@@ -170,9 +170,7 @@ class _Group:
             for number, finder in enumerate(finders)
             if isinstance(finder, _Matched) and finder.near is not None
         )
-        hints = (*hints, WRITTEN_OTHERWISE)
-        self._match = pattern_set(hints)
-        self._may_match = pattern_set(hints, alike=ours)
+        self._match = pattern_set((*hints, WRITTEN_OTHERWISE), alike=ours)
         self.folded = len(finders)
         """Beside the numbers of rules: a text reads otherwise than it is written."""
         self.encoded = len(finders) + 1
@@ -184,7 +182,7 @@ class _Group:
 
     def may_find(self, text: str) -> bool:
         """Whether any rule may."""
-        return not text.isascii() or bool(self._may_match(text) and self._match(text)) or may_hold_encoded(text)
+        return not text.isascii() or bool(self._match(text)) or may_hold_encoded(text)
 
     def named(self, text: str) -> list[int]:
         """The rules that may find something in a text, in any order; `folded` and `encoded` among them."""
