@@ -40,8 +40,9 @@ CARD_HINT = (
     rf"{ALONE}(?:"
     rf"(?:2[2-7]|3[04-9]|4[0-9]|5[0-8]|6[02-57]|8[12]|97)[0-9]{{2}}(?:{_GAP}[0-9]){{10}}"
     rf"|4[0-9]{{3}}(?:{_GAP}[0-9]){{9}}|(?:50[1-3][0-9]|6304|67[56][0-9])(?:{_GAP}[0-9]){{8}})"
+    rf"(?:{_GAP}[0-9])*(?:$|[^A-Za-z0-9._-]|[.-](?:$|[^A-Za-z0-9]))"
 )
-"""For the sieve: first digits that are issued, and the least digits behind them."""
+"""For the sieve: first digits that are issued, the least digits behind them, and an end where they stand alone."""
 
 _CARD_WORDS = re.compile(
     r"(?i)(?<![a-z])(?:card|cc|ccn|pan|visa|master ?card|amex|american express|discover|maestro|union ?pay|jcb|diners"
