@@ -149,7 +149,7 @@ def _stages(settings: Settings, usage: UsageSampler, own: OwnEnrichers) -> Stage
         samplers=samplers if sampling.sampling_percentage < 100 else [],
         enrichers=[(name, enrich) for name, enrich, wanted in enrichers if wanted],
         enabled=severity.enabled,
-        on_callers_thread=own.any or settings.queue.overflow == "block",
+        on_callers_thread=own.any or bool(enrich.baggage) or settings.queue.overflow == "block",
     )
 
 

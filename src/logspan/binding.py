@@ -88,7 +88,7 @@ class RequestBindings:
             _reset(token)
 
     def stand_in(self) -> None:
-        """Have what is recorded here and now carry all that was bound for the request, also in its other tasks."""
+        """Have what is recorded from here on carry all that was bound for the request, in whatever task or thread."""
         _place.set(Place(self, self.attributes))
 
     def enter_routes(self) -> Place:

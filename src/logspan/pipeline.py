@@ -117,7 +117,7 @@ class PipelineLoggerProvider(LoggerProvider):
             processor.on_emit(record)
 
     def put_off(self, emit: Callable[[], object]) -> None:
-        """Have `emit`, which must not raise, called soon and in this context: beside the caller, where that can be."""
+        """Have `emit`, which must not raise, called soon: by the delivery worker in an empty context, if possible."""
         if self._beside:
             emit()  # others count on the caller's thread
         else:

@@ -44,7 +44,7 @@ class Stages:
     enabled: Callable[[str | None, int], bool] = _always
     """Whether a record of this scope and severity number would pass the filters: asked before one is made."""
     on_callers_thread: bool = False
-    """Whether a part of these has to run where a record is made, and not just in the same context."""
+    """Whether a part of these has to run where a record is made: it looks at more than what is bound there."""
 
 
 class RootProcessor(LogRecordProcessor):
@@ -68,7 +68,7 @@ class RootProcessor(LogRecordProcessor):
         self._ledger = ledger
         self._notices = notices
         self.resource = Resource.get_empty()
-        self._put_off: deque[tuple[contextvars.Context, Callable[[], object]]] = deque()
+        self._put_off: deque[Callable[[], object]] = deque()
         self._catching_up, self._caught_up = Tally(), Tally()
         self.at_once = stages.on_callers_thread
         """Whether nothing is put off: somebody counts on each record being queued when its call returns."""
@@ -97,15 +97,16 @@ class RootProcessor(LogRecordProcessor):
                 self._run_deferred(*self._deferred)
 
     def put_off(self, emit: Callable[[], object]) -> None:
-        """Have the delivery worker call `emit`, which must not raise, in the context of here and now.
+        """Have the delivery worker call `emit`, which must not raise, in an empty context: it brings what it needs.
 
         For a record that nobody waits for: what is done for many in a row costs a third. At once where nobody would
-        come for it, or where a burst of them has to wait.
+        come for it, or where a burst of them has to wait. The caller's context does not wait along, as it may hold
+        whatever the application has put there.
         """
         if self.at_once or len(self._put_off) >= _MOST_PUT_OFF:
             emit()
             return
-        self._put_off.append((contextvars.copy_context(), emit))
+        self._put_off.append(emit)
         if self.closed:  # looked at now, as a shutdown on another thread may have caught up already
             self.catch_up()
         else:
@@ -116,8 +117,7 @@ class RootProcessor(LogRecordProcessor):
         self._catching_up.one()
         try:
             while self._put_off:
-                context, emit = self._put_off.popleft()
-                context.run(emit)
+                contextvars.Context().run(self._put_off.popleft())
         except IndexError:  # another thread took the last one
             pass
         finally:

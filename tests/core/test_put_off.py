@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 
 from logspan.assemble import build_pipeline
-from logspan.binding import bind
 from logspan.pipeline import Pipeline
 from logspan.settings import Settings
 from logspan.testing import InMemoryExporter
 from tests.core.conftest import Build
-from tests.core.support import attributes_of, bodies, log
+from tests.core.support import bodies, log
 from tests.core.test_fork import run
 
 WHERE: ContextVar[str] = ContextVar("where", default="nowhere")
@@ -50,8 +49,8 @@ def here() -> str:
     return threading.current_thread().name
 
 
-def test_the_worker_does_it_soon_in_the_context_of_the_caller(build: Build) -> None:
-    """An idle worker is woken; what is bound where something was put off is on the records that it makes."""
+def test_the_worker_does_it_soon_in_a_context_of_its_own(build: Build) -> None:
+    """An idle worker is woken. The caller's context does not wait along, and the records count as the application's."""
     memory, calls = InMemoryExporter(), Calls()
     pipeline = build(mem=memory)
 
@@ -60,13 +59,12 @@ def test_the_worker_does_it_soon_in_the_context_of_the_caller(build: Build) -> N
         calls()
 
     token = WHERE.set("caller")
-    with bind(tenant="acme"):
-        put_off(pipeline, emit)
+    put_off(pipeline, emit)
     WHERE.reset(token)
     assert calls.called.wait(10)
-    assert calls.seen == [("logspan-delivery", "caller")]
+    assert calls.seen == [("logspan-delivery", "nowhere")]
     assert pipeline.flush(10)
-    assert [attributes_of(item)["tenant"] for item in memory.records()] == ["acme"]
+    assert bodies(memory.records()) == ["later"]
 
 
 @pytest.mark.parametrize("end", ["flush", "shutdown"])
@@ -114,15 +112,20 @@ def _blocking() -> Pipeline:
     return build_pipeline(settings, exporters={"mem": InMemoryExporter()})
 
 
+def _with_baggage() -> Pipeline:
+    settings = Settings.model_validate({"enrich": {"baggage": ["tenant"]}})
+    return build_pipeline(settings, exporters={"mem": InMemoryExporter()})
+
+
 def _delivering_at_once() -> Pipeline:
     pipeline = build_pipeline(Settings(), exporters={"mem": InMemoryExporter()})
     pipeline.deliver_at_once(lambda: None)
     return pipeline
 
 
-@pytest.mark.parametrize("make", [_enriched, _blocking, _delivering_at_once])
+@pytest.mark.parametrize("make", [_enriched, _with_baggage, _blocking, _delivering_at_once])
 def test_what_counts_on_the_callers_thread_is_done_there(make: Callable[[], Pipeline]) -> None:
-    """Enrichers of the application's own; a queue that may make its callers wait; whoever waits for the delivery."""
+    """Enrichers that look at the context; a queue that may make its callers wait; whoever waits for the delivery."""
     pipeline, calls = make(), Calls()
     put_off(pipeline, calls)
     assert calls.seen == [(here(), "nowhere")]

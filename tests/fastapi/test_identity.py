@@ -2,6 +2,8 @@
 
 import asyncio
 import contextvars
+import itertools
+import sys
 import time
 from typing import Any
 
@@ -352,7 +354,8 @@ def test_a_background_task_does_not_change_whose_request_it_was() -> None:
 
     with watched(app) as seen:
         get(app)
-        assert users(seen) == [{"user.id": "2"}, {"user.id": "1"}]
+        assert sorted(item["user.id"] for item in users(seen)) == ["1", "2"]
+        assert [item.attributes["user.id"] for item in seen.requests()] == ["1"]
 
 
 class Member(BaseUser):
@@ -533,11 +536,13 @@ def test_without_request_identity_nobody_is_asked() -> None:
 
 
 def test_an_id_of_ours_gives_redaction_no_work() -> None:
-    """A hundred and more microseconds on each record: what looks like a number or an encoded secret is looked into."""
+    """What looks like a number or an encoded secret is looked into, in hundreds of calls; an id is read over."""
     redactor = Redactor.from_settings(Settings().redaction)
     made = [request_id((), b"x-request-id") for _ in range(2_000)]
     assert [identifier for identifier in made if redactor.text(identifier) != identifier] == []
-    began = time.thread_time()
+    calls = itertools.count()
+    sys.setprofile(lambda *_: next(calls))
     for identifier in made:
         redactor.attributes({"http.request.id": identifier})
-    assert (time.thread_time() - began) / len(made) < 50e-6
+    sys.setprofile(None)
+    assert next(calls) / len(made) < 150

@@ -44,7 +44,7 @@ def conclude(request: Request) -> None:
 
 
 def _emit(request: Request, scope: InstrumentationScope) -> None:
-    """Emit the record of a request that has ended, in its context. Never raises."""
+    """Emit the record of a request that has ended, from wherever this is called. Never raises."""
     try:
         ending = ending_of(request)
         if ending.severity is not INFO or not request.quiet:
