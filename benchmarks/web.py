@@ -40,6 +40,7 @@ OVERHEAD = {
     "logspan_us": Column("logspan", "{:.0f} us"),
     "added_us": Column("added", "{:.0f} us"),
     "added_to_bare": Column("of bare", "{:.2f}"),
+    "added_to_spans": Column("of spans", "{:.2f}"),
     "added_cpu_us": Column("with delivery", "{:.0f} us"),
 }
 

@@ -4,9 +4,9 @@ python -m benchmarks.web_overhead SPANS ROUTES ENDPOINT ROUNDS     prints one JS
 
 Three apps of one process take turns, so that whatever slows the machine down slows all of them: without anything, with
 the span instrumentation alone, and with logspan over that, the record of each request included. Of many short turns
-the least disturbed twentieth counts. `added_us` is what logspan adds in the request's own thread, `added_to_bare` the
-same as a share of the bare request, which is what another machine can be compared by; `added_cpu_us` is what it adds
-in the whole process, delivery included.
+the least disturbed twentieth counts. `added_us` is what logspan adds in the request's own thread, `added_cpu_us` what
+it adds in the whole process, delivery included. By its shares of the bare request (`added_to_bare`) and of what the
+spans cost (`added_to_spans`) another machine can be compared.
 """
 
 from __future__ import annotations
@@ -138,6 +138,7 @@ async def compare(spans: str, routes: int, endpoint: str, rounds: int) -> dict[s
         "logspan_us": logspan,
         "added_us": logspan - alone,
         "added_to_bare": (logspan - alone) / bare,
+        "added_to_spans": (logspan - alone) / (alone - bare),
         "added_cpu_us": _least(row[1] for row in whole) - _least(row[0] for row in whole),
     }
 
