@@ -14,6 +14,7 @@ from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocketDisconnect
 
+from logspan.fastapi.request import CURRENT
 from tests.fastapi.driver import DISCONNECT, Driver, Raw, part, start, upload, with_raw
 from tests.fastapi.support import Seen, TestClient, watched
 
@@ -441,3 +442,15 @@ async def test_websocket_the_client_goes_while_we_send() -> None:
 
     record = await connection(endpoint, refuse=ConnectionResetError(), at="websocket.send")
     assert told(record) == ("client_disconnect", "INFO", 101, None)
+
+
+async def test_the_exception_of_an_earlier_request_is_forgotten() -> None:
+    """It is known by its address, for the server's line about it; on a kept connection a later one may have that."""
+    app = with_raw(FastAPI(), raising(ValueError("down")))
+    with watched(app, tracing={"instrumentation": "off"}):
+        error = await Driver().run(app)
+        before = CURRENT.get()
+        assert before is not None
+        assert before.error_id == id(error)
+        await Driver().run(app, "/nowhere")
+        assert before.error_id is None
