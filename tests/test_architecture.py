@@ -47,6 +47,7 @@ ORDER = (
     "plugins",
     "metrics",
     "health",
+    "later",
     "root",
     "pipeline",
     "assemble",

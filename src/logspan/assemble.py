@@ -199,10 +199,10 @@ def _batch_processor(intake: Intake, max_queue_size: int) -> BatchLogRecordProce
 
 
 def _pull(root: RootProcessor, batch: BatchLogRecordProcessor) -> Callable[[], None]:
-    """How the worker comes by what there is: first what was left to it, so that it is among the rest."""
+    """How the worker comes by what there is: first what it is left to make, so that this is among the rest."""
 
     def pull() -> None:
-        root.catch_up()
+        root.later.catch_up()
         batch.force_flush()
 
     return pull

@@ -34,12 +34,14 @@ class Place(NamedTuple):
     """Where some code runs: in which request, with what bound, whether below its middleware (`inside`).
 
     `apart` says that something was bound here that the request knows nothing of: here is a task of its own.
+    `standing_in` says that a record is made here in the request's place, when it is over.
     """
 
     request: RequestBindings | None = None
     bound: Attributes = _NOTHING
     inside: bool = False
     apart: bool = False
+    standing_in: bool = False
 
 
 _OUTSIDE = Place()
@@ -89,7 +91,7 @@ class RequestBindings:
 
     def stand_in(self) -> None:
         """Have what is recorded from here on carry all that was bound for the request, in whatever task or thread."""
-        _place.set(Place(self, self.attributes))
+        _place.set(Place(self, self.attributes, standing_in=True))
 
     def enter_routes(self) -> Place:
         """Go below the middleware; what a middleware in a task of its own has bound is the request's from here on."""
@@ -142,7 +144,7 @@ class RequestBindings:
 
     def seen_from(self, place: Place) -> Attributes:
         """What is bound for a record that is made at a place of this request."""
-        if place.bound is self.attributes and not self.over:
+        if place.standing_in or (place.bound is self.attributes and not self.over):
             return place.bound
         if self.is_past():
             return self.base
@@ -300,8 +302,10 @@ def bound_attributes() -> Attributes:
 
 def request_here() -> RequestBindings | None:
     """The request that this code works for, if it does; it may be over."""
-    request = _place.get().request
-    return None if request is None or request.is_past() else request
+    place = _place.get()
+    if place.request is None or (place.request.is_past() and not place.standing_in):
+        return None
+    return place.request
 
 
 def is_background() -> bool:

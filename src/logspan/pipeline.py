@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import inspect
 import os
 import threading
@@ -21,6 +22,7 @@ from logspan.clock import Clock
 from logspan.context import inside_pipeline
 from logspan.delivery.delivery import Delivery
 from logspan.health import HealthReport, report
+from logspan.later import Make
 from logspan.ledger import ExporterSnapshot, Ledger, LedgerSnapshot
 from logspan.processors.enrich import EnrichParts
 from logspan.processors.redact import Redactor
@@ -116,12 +118,19 @@ class PipelineLoggerProvider(LoggerProvider):
         for processor in self._beside:
             processor.on_emit(record)
 
-    def put_off(self, emit: Callable[[], object]) -> None:
-        """Have `emit`, which must not raise, called soon: by the delivery worker in an empty context, if possible."""
-        if self._beside:
-            emit()  # others count on the caller's thread
-        else:
-            self._root.put_off(emit)
+    def put_off(self, make: Make) -> None:
+        """Take a record that is made a little later, by the delivery worker; at once where somebody counts on that."""
+        if self._beside or not self._root.put_off(make):
+            self.make_at_once(make)
+
+    def make_at_once(self, make: Make) -> None:
+        """Take a record that is made here and now; what making it sets in the context is gone after that."""
+        contextvars.copy_context().run(self._make_and_emit, make)
+
+    def _make_and_emit(self, make: Make) -> None:
+        record = make()
+        if record is not None:
+            self.emit(record)
 
     def count_self_log(self) -> None:
         """Count a record that the pipeline has itself caused, and that goes no further."""
@@ -248,7 +257,7 @@ class Pipeline:
 
     def deliver_at_once(self, wait: Callable[[], object] | None) -> None:
         """Have each record's caller call `wait`, which must not raise, once the record is queued; None: as usual."""
-        self._root.at_once = wait is not None or self._root.stages.on_callers_thread
+        self._root.at_once = wait is not None or self._root.closed or self._root.stages.on_callers_thread
         self._root.wake = self._delivery.worker.wake if wait is None else wait
 
     def after_emit(self, frame: FrameType | None, then: Callable[[], object]) -> bool:
@@ -259,8 +268,9 @@ class Pipeline:
         return self._root.defer(frame, then)
 
     def _close(self, deadline: float) -> None:
-        self._root.catch_up()
-        self._wait_while(lambda: self._root.is_behind, deadline)
+        self._root.at_once = True
+        self._root.later.catch_up()
+        self._wait_while(self._root.later.is_behind, deadline)
         self._root.closed = True
         own = self._root.calls_under(inspect.currentframe())
         emitted, settled = self.ledger.emitted, self.ledger.settled
@@ -268,6 +278,7 @@ class Pipeline:
         self._root.sealed = True
         self._delivery.close(deadline)
         self._root.ended = True
+        self._root.later.catch_up()  # of a thread that was held up, to be counted
         self._delivery.admission.write_off("after_shutdown")  # what came in while it was closing
         self._enrichers.stop(_MOMENT)
 
@@ -308,7 +319,7 @@ class Pipeline:
             self.redactor.reset_after_fork()
         self.resource = self._root.resource = self._resource_of_child(self.resource)
         self.logger_provider.begin()
-        self._root.forget()
+        self._root.later.forget()
         self._enrichers.reset_after_fork()
         self._delivery.reset_after_fork()
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextvars
 import inspect
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 
 from opentelemetry._logs import SeverityNumber
@@ -19,11 +18,10 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from logspan.context import inside_pipeline
 from logspan.delivery.admission import Admission
 from logspan.failing import OWN_FAILURES
-from logspan.ledger import Ledger, Tally
+from logspan.later import Later, Make, calls_under
+from logspan.ledger import Ledger
 from logspan.notices import Notices
 from logspan.record import Record
-
-_MOST_PUT_OFF = 256
 
 Decider = Callable[[Record], bool]
 Enricher = Callable[[Record], None]
@@ -68,10 +66,9 @@ class RootProcessor(LogRecordProcessor):
         self._ledger = ledger
         self._notices = notices
         self.resource = Resource.get_empty()
-        self._put_off: deque[Callable[[], object]] = deque()
-        self._catching_up, self._caught_up = Tally(), Tally()
+        self.later = Later(partial(self._take, then=_nothing))
         self.at_once = stages.on_callers_thread
-        """Whether nothing is put off: somebody counts on each record being queued when its call returns."""
+        """Whether nothing is put off: somebody counts on each record being queued at once, or all ends."""
         self.closed = self.sealed = self.ended = False
         """Closed lets in the calls that were inside already; sealed, a second later, does not; at last all is over."""
         self.wake: Callable[[], object] = _nothing
@@ -83,12 +80,16 @@ class RootProcessor(LogRecordProcessor):
         """Take one record, from any thread; counted in at the start and out at the end."""
         if inside_pipeline():
             self._ledger.suppressed_self_logs.one()
-            return
+        else:
+            self._take(log_record, self.wake)
+
+    def _take(self, log_record: ReadWriteLogRecord, then: Callable[[], object]) -> None:
+        """Take it, and call `then` once it is queued."""
         self._ledger.emitted.one()
         try:
             record = self._staged(log_record)
             if record is not None and self._admission.admit(record):
-                self._enqueue(record)
+                self._enqueue(record, then)
         except Exception as error:
             self._lose(error)
         finally:
@@ -96,43 +97,21 @@ class RootProcessor(LogRecordProcessor):
             if self._deferred is not None:
                 self._run_deferred(*self._deferred)
 
-    def put_off(self, emit: Callable[[], object]) -> None:
-        """Have the delivery worker call `emit`, which must not raise, in an empty context: it brings what it needs.
+    def put_off(self, make: Make) -> bool:
+        """Have the delivery worker make a record that nobody waits for: for many in a row that costs a third.
 
-        For a record that nobody waits for: what is done for many in a row costs a third. At once where nobody would
-        come for it, or where a burst of them has to wait. The caller's context does not wait along, as it may hold
-        whatever the application has put there.
+        False where the caller has to make it: somebody counts on that, or a burst of them waits already.
         """
-        if self.at_once or len(self._put_off) >= _MOST_PUT_OFF:
-            emit()
-            return
-        self._put_off.append(emit)
-        if self.closed:  # looked at now, as a shutdown on another thread may have caught up already
-            self.catch_up()
+        if self._has_to_hurry() or not self.later.put(make):
+            return False
+        if self._has_to_hurry():  # looked at again, as a shutdown on another thread may have caught up already
+            self.later.catch_up()
         else:
             self.wake()
+        return True
 
-    def catch_up(self) -> None:
-        """Do what was put off, from any thread: the delivery worker's before each look, and the one that closes."""
-        self._catching_up.one()
-        try:
-            while self._put_off:
-                contextvars.Context().run(self._put_off.popleft())
-        except IndexError:  # another thread took the last one
-            pass
-        finally:
-            self._caught_up.one()
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether something is put off, or a thread is at it."""
-        caught_up = self._caught_up.value()  # first, so that a race shows one too many
-        return bool(self._put_off) or caught_up < self._catching_up.value()
-
-    def forget(self) -> None:
-        """Leave what was put off to the parent, in a forked child."""
-        self._put_off.clear()
-        self._catching_up, self._caught_up = Tally(), Tally()
+    def _has_to_hurry(self) -> bool:
+        return self.at_once
 
     def count_self_log(self) -> None:
         """Count a record that was suppressed on its way here."""
@@ -173,14 +152,14 @@ class RootProcessor(LogRecordProcessor):
                 self._stage_failed(name, error)
         return True
 
-    def _enqueue(self, record: Record) -> None:
+    def _enqueue(self, record: Record, then: Callable[[], object]) -> None:
         """Hand it to the SDK's queue. A Ctrl-C in there leaves it counted as queued, until the shutdown settles it."""
         try:
             self._batch.on_emit(record)
         except Exception:
             self._admission.release(1, record.weight)
             raise
-        self.wake()
+        then()
         if self.ended:  # the shutdown ran while this call stood still: in a signal handler, say
             self._admission.write_off("after_shutdown")
 
@@ -189,12 +168,8 @@ class RootProcessor(LogRecordProcessor):
         self._notices.say("pipeline", f"a record could not be taken: {type(error).__name__}")
 
     def calls_under(self, frame: FrameType | None) -> int:
-        """How many calls of `on_emit` the caller stands on, in a signal handler: to wait for them would be in vain."""
-        found = 0
-        while frame is not None:
-            found += frame.f_code is RootProcessor.on_emit.__code__ and frame.f_locals.get("self") is self
-            frame = frame.f_back
-        return found
+        """How many records the caller is taking, in a signal handler: to wait for them would be in vain."""
+        return calls_under(frame, RootProcessor._take, self)
 
     def defer(self, frame: FrameType | None, then: Callable[[], object]) -> bool:
         """Have `then` called when the emit that `frame` stands in is over, on this thread; False if it is in none."""

@@ -9,13 +9,18 @@ from functools import partial
 from typing import Any
 
 import pytest
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk.resources import Resource
 
 from logspan.assemble import build_pipeline
+from logspan.delivery.intake import in_time
+from logspan.later import Make
 from logspan.pipeline import Pipeline
+from logspan.record import LateRecord, Record, severity
 from logspan.settings import Settings
 from logspan.testing import InMemoryExporter
 from tests.core.conftest import Build
-from tests.core.support import bodies, log
+from tests.core.support import bodies, log, record
 from tests.core.test_fork import run
 
 WHERE: ContextVar[str] = ContextVar("where", default="nowhere")
@@ -41,8 +46,8 @@ def rest(pipeline: Pipeline) -> None:
     assert pipeline.flush(10)
 
 
-def put_off(pipeline: Pipeline, emit: Callable[[], object]) -> None:
-    pipeline.logger_provider.put_off(emit)
+def put_off(pipeline: Pipeline, make: Make) -> None:
+    pipeline.logger_provider.put_off(make)
 
 
 def here() -> str:
@@ -54,12 +59,12 @@ def test_the_worker_does_it_soon_in_a_context_of_its_own(build: Build) -> None:
     memory, calls = InMemoryExporter(), Calls()
     pipeline = build(mem=memory)
 
-    def emit() -> None:
-        log(pipeline, "later")
+    def make() -> Record:
         calls()
+        return record("later")
 
     token = WHERE.set("caller")
-    put_off(pipeline, emit)
+    put_off(pipeline, make)
     WHERE.reset(token)
     assert calls.called.wait(10)
     assert calls.seen == [("logspan-delivery", "nowhere")]
@@ -74,7 +79,7 @@ def test_a_flush_and_a_shutdown_wait_for_it(build: Build, end: str) -> None:
     pipeline = build(settings=RESTING, mem=memory)
     rest(pipeline)
     for number in range(5):
-        put_off(pipeline, partial(log, pipeline, number))
+        put_off(pipeline, partial(record, number))
     assert bodies(memory.records()) == ["work"]
     assert pipeline.flush(10) if end == "flush" else pipeline.shutdown(10).complete
     assert bodies(memory.records()) == ["work", 0, 1, 2, 3, 4]
@@ -99,7 +104,7 @@ def test_after_the_shutdown_nobody_would_come_for_it(build: Build) -> None:
     """It is done at once, so that the record is counted as too late."""
     pipeline = build(mem=InMemoryExporter())
     pipeline.shutdown(10)
-    put_off(pipeline, lambda: log(pipeline))
+    put_off(pipeline, record)
     assert pipeline.ledger.snapshot().dropped == {"after_shutdown": 1}
 
 
@@ -157,6 +162,62 @@ def test_a_processor_beside_the_pipeline_sees_it_on_the_callers_thread(build: Bu
     assert calls.seen == [(here(), "nowhere")]
 
 
+def test_the_worker_does_not_wait_for_the_delivery_of_what_it_makes(build: Build) -> None:
+    """Who logs at the very end waits for a flush; the worker, which makes what was put off before, would for itself."""
+    memory, waited = InMemoryExporter(), []
+    pipeline = build(settings=RESTING, mem=memory)
+    rest(pipeline)
+    for number in range(3):
+        put_off(pipeline, partial(record, number))
+    pipeline.deliver_at_once(lambda: waited.append(here()))
+    assert pipeline.flush(10)
+    assert bodies(memory.records()) == ["work", 0, 1, 2]
+    put_off(pipeline, partial(record, 3))
+    assert waited == [here()]
+
+
+def test_what_nobody_makes_any_more_is_counted_at_the_end(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker hangs; whoever shuts down makes what it was left to make."""
+    entered, free = threading.Event(), threading.Event()
+
+    def hang(*_: object) -> None:
+        entered.set()
+        free.wait(30)
+
+    monkeypatch.setattr("logspan.processors.redact.Redactor.__call__", hang)
+    pipeline = build(mem=InMemoryExporter())
+    log(pipeline)
+    assert entered.wait(10)
+    for _ in range(5):
+        put_off(pipeline, record)
+    report = pipeline.shutdown(0.2)
+    free.set()
+    assert report.ledger.emitted == 6
+    assert report.ledger.dropped == {"shutdown_timeout": 6}
+
+
+def test_late_records_come_in_time_and_others_as_they_came() -> None:
+    """Whatever a timestamp is: a clock that was set back, one of the future, or none after a processor beside."""
+
+    def at(time: Any, body: str, *, late: bool = False) -> ReadableLogRecord:
+        made = (
+            LateRecord(
+                None, *severity(20), lambda: (body, {}), estimate=0, timestamp=time, event_name="", span_context=None
+            )
+            if late
+            else record(body)
+        )
+        made.timestamp = time
+        return ReadableLogRecord(made, Resource({}), None)
+
+    batch = [at(10, "a"), at(30, "b"), at(5, "c"), at(None, "d"), at(40, "e"), at(20, "late", late=True)]
+    assert bodies(in_time(batch)) == ["a", "late", "b", "c", "d", "e"]
+    assert bodies(in_time(batch[:-1])) == ["a", "b", "c", "d", "e"]
+    assert bodies(in_time([at(None, "none", late=True), at(2**63, "future"), at(7, "late", late=True)])) == [
+        *("none", "late", "future")
+    ]
+
+
 def test_threads_that_put_off_while_it_shuts_down_lose_nothing_in_silence(build: Build) -> None:
     """Each record is delivered or counted, whichever side of the end it falls on."""
     memory = InMemoryExporter()
@@ -166,7 +227,7 @@ def test_threads_that_put_off_while_it_shuts_down_lose_nothing_in_silence(build:
     def work() -> None:
         begun.wait()
         for _ in range(2_000):
-            put_off(pipeline, lambda: log(pipeline))
+            put_off(pipeline, record)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -190,7 +251,8 @@ def test_a_forked_child_leaves_it_to_its_parent() -> None:
         p = pipeline(queue={"schedule_delay": 60.0})
         log(p, "work")
         assert p.flush(20)
-        p.logger_provider.put_off(lambda: log(p, "parent"))
+        from tests.core.support import record
+        p.logger_provider.put_off(lambda: record("parent"))
         def work():
             report = p.shutdown(20)
             assert report.complete and report.ledger.emitted == 0, report

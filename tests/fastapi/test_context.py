@@ -1,6 +1,7 @@
 """R2.3: what is bound in a request: who sees it, whose record it is on, and that it ends with the request."""
 
 import asyncio
+import contextvars
 import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -11,11 +12,14 @@ import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, WebSocket
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from fastapi.sse import EventSourceResponse
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import format_trace_id
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.base import BaseHTTPMiddleware
 
 from logspan import bind, bound, carry, get_logger, unbind
 from logspan.binding import BoundToken
+from tests.fastapi.driver import Driver
 from tests.fastapi.support import TestClient, Watched, served, watched
 from tests.fastapi.test_uvicorn import _get
 
@@ -588,3 +592,50 @@ def test_an_event_stream_has_what_its_request_has(kind: str) -> None:
         assert of_request(seen) == {"t": "acme"}
         ids = {record.attributes["http.request.id"] for record in seen.logs() if record.scope == "tests.context"}
         assert ids == {response.headers["x-request-id"]}
+
+
+async def test_a_record_that_is_made_in_a_callback_of_the_loop_is_whole() -> None:
+    """No task runs there, nor in a signal's handler that shuts down: the request's id and what it bound are there."""
+    app = FastAPI()
+
+    @app.get("/")
+    async def endpoint() -> None:
+        bind(a=1)
+
+    with watched(app, queue={"schedule_delay": 60.0}) as seen:
+        log.info("work")
+        assert seen.handle.flush(10)  # the worker rests after that
+        await Driver().run(app, "/")
+        assert seen.memory.records()[1:] == []
+        asyncio.get_running_loop().call_soon(seen.handle.pipeline.shutdown, 10)
+        await asyncio.sleep(0.01)
+        (record,) = seen.memory.records()[1:]
+        attributes = dict(record.log_record.attributes or {})
+        assert attributes["a"] == 1
+        assert attributes["http.request.id"]
+
+
+def test_a_request_that_is_refused_by_a_middleware_has_the_trace_around_it() -> None:
+    """Nobody has seen a span there; what is current when it ends is taken."""
+    app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False})
+
+    class Refuse:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})
+            else:
+                await self.app(scope, receive, send)
+
+    app.add_middleware(Refuse)
+
+    async def refused() -> str:
+        with TracerProvider().get_tracer("tests").start_as_current_span("outside") as span:
+            await Driver().run(app, "/", type="websocket")
+        return format_trace_id(span.get_span_context().trace_id)
+
+    with watched(app, tracing={"instrumentation": "off"}) as seen:
+        trace_id = contextvars.Context().run(asyncio.run, refused())
+        assert [record.trace_id for record in seen.requests()] == [trace_id]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
+from operator import itemgetter
 from typing import cast
 
 from opentelemetry._logs import SeverityNumber
@@ -11,9 +11,7 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
 from logspan.delivery.lanes import Lanes
-from logspan.record import Record
-
-_TIME = attrgetter("log_record.timestamp")
+from logspan.record import LateRecord, Record
 
 
 class Intake(LogRecordExporter):
@@ -28,8 +26,8 @@ class Intake(LogRecordExporter):
         self._records = Lanes(self._protected_severity)
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """Append a batch, in the order of time: the record of a request may come a little later than those after it."""
-        self._records.extend(sorted(batch, key=_TIME))
+        """Append a batch."""
+        self._records.extend(in_time(batch))
         return LogRecordExportResult.SUCCESS
 
     def take(self, most: int) -> list[ReadableLogRecord]:
@@ -51,3 +49,18 @@ class Intake(LogRecordExporter):
         """Nothing is sent from here."""
         del timeout_millis
         return True
+
+
+def in_time(batch: Sequence[ReadableLogRecord]) -> Sequence[ReadableLogRecord]:
+    """The late records, which may come after what was logged later, where they belong; all others as they came."""
+    if not any(type(record.log_record) is LateRecord for record in batch):
+        return batch
+    reached, keyed = 0, []
+    for record in batch:
+        time = record.log_record.timestamp
+        if type(time) is not int:  # a processor of somebody else has been here
+            time = reached
+        if type(record.log_record) is not LateRecord:
+            time = reached = max(reached, time)
+        keyed.append((time, record))
+    return [record for _, record in sorted(keyed, key=itemgetter(0))]

@@ -12,6 +12,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from logspan.fastapi.attributes import attributes_of
 from logspan.fastapi.outcome import INFO, Ending, ending_of
 from logspan.fastapi.request import Request
+from logspan.later import Make
 from logspan.record import LateRecord, Record
 
 SCOPE_NAME = "logspan.request"
@@ -23,35 +24,43 @@ _PAIR = 130
 
 
 def conclude(request: Request) -> None:
-    """End a request, and have its record emitted: beside the application, unless the user has to be asked for now.
-
-    Never raises.
-    """
-    config = request.config
+    """End a request, and have its record made: as a rule by the delivery worker, when it is closed. Never raises."""
+    provider = request.config.provider
+    make: Make | None = None
     try:
         options = request.settle()
         request.end()
-        if config.scope is None or not (options.record or config.options.record):
-            return
-        if request.has_user:
-            _emit(request, config.scope)
-        else:
-            config.provider.put_off(partial(_emit, request, config.scope))
+        if options.record or request.config.options.record:
+            make = partial(_make, request)
+            if request.is_urgent:
+                provider.make_at_once(make)
+                make = None
     except Exception as error:
-        config.notices.say("request", f"the record of a request failed: {type(error).__name__}")
+        _blame(request, error)
     finally:
         request.close()
-
-
-def _emit(request: Request, scope: InstrumentationScope) -> None:
-    """Emit the record of a request that has ended, from wherever this is called. Never raises."""
     try:
-        ending = ending_of(request)
-        if ending.severity is not INFO or not request.quiet:
-            request.bindings.stand_in()
-            request.config.provider.emit(_record(request, ending, scope))
+        if make is not None:
+            provider.put_off(make)
     except Exception as error:
-        request.config.notices.say("request", f"the record of a request failed: {type(error).__name__}")
+        _blame(request, error)
+
+
+def _make(request: Request) -> Record | None:
+    """The record of a request that is over, made in its place; None where it gets none. Never raises."""
+    try:
+        ending, scope = ending_of(request), request.config.scope
+        if scope is None or (ending.severity is INFO and request.quiet):
+            return None
+        request.bindings.stand_in()
+        return _record(request, ending, scope)
+    except Exception as error:
+        _blame(request, error)
+        return None
+
+
+def _blame(request: Request, error: Exception) -> None:
+    request.config.notices.say("request", f"the record of a request failed: {type(error).__name__}")
 
 
 def _record(request: Request, ending: Ending, scope: InstrumentationScope) -> Record:
@@ -79,7 +88,7 @@ def _describe(request: Request, ending: Ending, seconds: float) -> tuple[str, di
         body = f"{method} {route or request.path} {ending.status or '-'} {seconds * 1000:.1f} ms"
         return body, attributes_of(request, ending, route, seconds)
     except Exception as error:
-        request.config.notices.say("request", f"the record of a request failed: {type(error).__name__}")
+        _blame(request, error)
         raise
 
 

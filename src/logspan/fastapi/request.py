@@ -100,8 +100,10 @@ class Request:
         return None if identifier is None else str(identifier)
 
     @property
-    def has_user(self) -> bool:
-        """Whether somebody may know who the user is who has not been asked yet."""
+    def is_urgent(self) -> bool:
+        """Whether its record is made at once: to weigh what was kept of bodies, or to ask somebody for the user."""
+        if self.request_content is not None or self.response_content is not None:
+            return True
         user = self.config.identification.user
         return user is not None and self.bindings.ask is not None and user.is_near(self.scope)
 
@@ -206,13 +208,12 @@ class Request:
             self._blame("an exception", failure)
 
     def end(self) -> None:
-        """It is over; what its record needs and only the scope and the span can tell is looked up."""
+        """It is over; what its record needs and only its own place, scope and span can tell is looked up."""
         self.live = False
         if self.ended_at is None:
             self.ended_at = perf_counter()
         try:
-            if self.span is not None:
-                self.span_context = self.span.get_span_context()
+            self.span_context = (self.span or get_current_span()).get_span_context()
             self._route = route_of(self.scope, self.span, self.config.routes)
         except Exception as error:
             self._blame("the route", error)
@@ -221,9 +222,9 @@ class Request:
     def close(self) -> None:
         """Let go of the span, and of the scope with the application's own objects: contexts and records outlive it."""
         try:
-            scope = self.scope
-            self.scope = dict(zip(_LASTING, map(scope.get, _LASTING), strict=True))
-            self.scope["headers"] = [*(scope.get("headers") or ())]
+            lasting = dict(zip(_LASTING, map(self.scope.get, _LASTING), strict=True))
+            lasting["headers"] = [*(self.scope.get("headers") or ())]
+            self.scope = lasting
         except Exception as error:
             self._blame("the end", error)
         self.span = None

@@ -1,0 +1,79 @@
+"""Records that are made a little later than what they tell of, beside whoever caused them."""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+from collections import deque
+from collections.abc import Callable
+from types import FrameType
+
+from logspan.ledger import Tally
+from logspan.record import Record
+
+Make = Callable[[], Record | None]
+"""Makes a record, or finds that there is none to make; never raises. It runs in an empty context, with all it needs."""
+
+_MOST = 256
+
+
+class Later:
+    """What makes records waits here for the next look of the delivery worker, and not for long.
+
+    The caller's context does not wait along: it may hold whatever the application has put there, which would then end
+    on a thread of ours.
+    """
+
+    def __init__(self, take: Callable[[Record], object]) -> None:
+        """`take` is given each record that is made; it must not wait for anybody, and not raise."""
+        self._take = take
+        self.forget()
+
+    def forget(self) -> None:
+        """Leave what waits to the parent, in a forked child."""
+        self._waiting: deque[Make] = deque()
+        self._begun, self._ended = Tally(), Tally()
+
+    def put(self, make: Make) -> bool:
+        """Have a record made later; False when so many wait that whoever comes with one has to make it."""
+        if len(self._waiting) >= _MOST:
+            return False
+        self._waiting.append(make)
+        return True
+
+    def catch_up(self) -> bool:
+        """Make what waits, from any thread; whether there was anything."""
+        if not self._waiting:
+            return False
+        self._begun.one()
+        try:
+            while self._waiting:
+                contextvars.Context().run(self._make, self._waiting.popleft())
+        except IndexError:  # another thread took the last one
+            pass
+        finally:
+            self._ended.one()
+        return True
+
+    def _make(self, make: Make) -> None:
+        record = make()
+        if record is not None:
+            self._take(record)
+
+    def is_behind(self) -> bool:
+        """Whether something waits, or another call than those that the caller stands on is at it."""
+        ended = self._ended.value()  # first, so that a race shows one too many
+        return bool(self._waiting) or ended + self._own_calls() < self._begun.value()
+
+    def _own_calls(self) -> int:
+        """In a signal handler: to wait for these would be in vain."""
+        return calls_under(inspect.currentframe(), Later.catch_up, self)
+
+
+def calls_under(frame: FrameType | None, method: Callable[..., object], own: object) -> int:
+    """How many calls of an object's method a frame stands on."""
+    found = 0
+    while frame is not None:
+        found += frame.f_code is method.__code__ and frame.f_locals.get("self") is own
+        frame = frame.f_back
+    return found
