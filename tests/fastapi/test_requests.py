@@ -21,7 +21,9 @@ from starlette.websockets import WebSocketDisconnect
 
 from logspan import bind, get_logger
 from logspan.context import current_request
+from logspan.delivery.admission import Admission
 from logspan.pipeline import UnredactedProcessorWarning
+from logspan.record import Record
 from logspan.size import weight
 from tests.fastapi.support import TestClient, Watched, ids, watched
 
@@ -429,19 +431,21 @@ def test_a_request_that_is_over_keeps_nothing_of_the_application(mode: str) -> N
     [({}, 2), ({"x-large": "x" * 50_000}, 49), ({f"x-{number}": "" for number in range(400)}, 50)],
     ids=["plain", "large", "many"],
 )
-def test_headers_count_while_a_record_waits_and_no_longer(headers: dict[str, str], least: int) -> None:
+def test_headers_count_while_a_record_waits_and_no_longer(
+    headers: dict[str, str], least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What waits is bounded in bytes, whatever clients send; what is delivered weighs what it says."""
     app = FastAPI()
     waiting: list[int] = []
-    with watched(app) as seen, TestClient(app) as client:
-        provider = seen.handle.pipeline.logger_provider
-        emit = provider.emit
+    admit = Admission.admit
 
-        def watch(record: Any) -> None:
+    def watch(admission: Admission, record: Record) -> bool:
+        if record.event_name == "http.server.request":
             waiting.append(weight(record))
-            emit(record)
+        return admit(admission, record)
 
-        provider.emit = watch  # type: ignore[method-assign]
+    monkeypatch.setattr(Admission, "admit", watch)
+    with watched(app) as seen, TestClient(app) as client:
         client.get("/nothing", headers=headers)
         (request,) = seen.requests()
         records: list[Any] = [record.log_record for record in seen.memory.records()]
