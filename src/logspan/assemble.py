@@ -130,7 +130,7 @@ def _own_enrichers(settings: Settings, given: Enrichers, ledger: Ledger, notices
 
 
 def _stages(settings: Settings, usage: UsageSampler, own: OwnEnrichers) -> Stages:
-    """What runs on the caller's thread; a stage that would change nothing is left out."""
+    """What runs before the queue; a stage that would change nothing is left out."""
     severity = _filter(settings.level, settings.filter)
     sampling = settings.sampling
     samplers = [("sample", TraceIdSampler(sampling.sampling_percentage, sampling.hash_seed))]

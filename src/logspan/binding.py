@@ -128,8 +128,7 @@ class RequestBindings:
             return _MISSING
 
     def _owns(self, task: Any) -> bool:
-        tasks = self._tasks
-        return bool(tasks) and any(own() is task for own in tasks)
+        return any(own() is task for own in self._tasks)
 
     def accepts(self, place: Place) -> bool:
         """Whether what is bound at a place is bound for the request."""

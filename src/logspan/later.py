@@ -12,7 +12,7 @@ from logspan.ledger import Tally
 from logspan.record import Record
 
 Make = Callable[[], Record | None]
-"""Makes a record, or finds that there is none to make; never raises. It runs in an empty context, with all it needs."""
+"""Makes a record, or finds that there is none to make; never raises. It has all it needs: its context may be empty."""
 
 _MOST = 256
 

@@ -1,4 +1,4 @@
-"""The one processor of a pipeline's provider: it owns the order of the stages on the caller's thread."""
+"""The one processor of a pipeline's provider: it owns the order of the stages before the queue."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ def _always(scope: str | None, severity_number: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """What runs on the caller's thread, each part with its name: `deciders` keep or drop, `enrichers` add."""
+    """What runs before the queue, each part with its name: `filters` and `samplers` keep or drop, `enrichers` add.
+
+    That is on the caller's thread, for all but the records that are put off.
+    """
 
     filters: Sequence[tuple[str, Decider]] = ()
     samplers: Sequence[tuple[str, Decider]] = ()
@@ -111,6 +114,7 @@ class RootProcessor(LogRecordProcessor):
         return True
 
     def _has_to_hurry(self) -> bool:
+        """Asked anew each time: another thread may say so in between."""
         return self.at_once
 
     def count_self_log(self) -> None:

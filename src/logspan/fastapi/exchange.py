@@ -144,7 +144,7 @@ class Exchange:
         if kind in _BODIES:
             body = message.get("body") or b""
             if request.scope.get("method") != "HEAD":  # else the server keeps it to itself
-                self._count(len(body) if type(body) is bytes else size_of(body))
+                self._count(size_of(body))
                 if request.response_content is not None:
                     request.response_content.add(body)
         elif kind in _ANSWERS:

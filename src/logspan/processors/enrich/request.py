@@ -27,5 +27,5 @@ def enrich_request(record: Record) -> None:
     if request is None:
         return
     record.add(request.identity)
-    if (request.responded or request.over) and is_background():
+    if is_background():
         record.add(_IN_BACKGROUND)
