@@ -13,7 +13,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from logspan import Settings, build_pipeline
 from logspan.ledger import Ledger
@@ -54,6 +54,26 @@ def test_rules_are_counted_on_spans_and_no_summary_is_added() -> None:
     (safe,) = SpanRedactor(own, Ledger(), Notices(lambda: silent))([finished(leaky)])
     assert {"password", "url-password", "basic-auth"} & set(own.hits) >= {"password", "url-password"}
     assert not [name for name in safe.attributes or {} if name.startswith("redaction.")]
+
+
+def test_what_other_systems_write_into_the_tracestate_is_redacted() -> None:
+    """Of the span and of its links; ids and harmless members stay, and a context without secrets is the same object."""
+    state = TraceState([("shop", f"t:{JWT}"), ("rojo", "00f067aa0ba902b7")])
+    parent = SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(1), trace_state=state)
+
+    def make(tracer: Any) -> None:
+        context = trace.set_span_in_context(trace.NonRecordingSpan(parent))
+        tracer.start_span("order", context=context, links=[Link(parent), Link(ELSEWHERE)]).end()
+
+    span = finished(make)
+    (safe,) = redactor()([span])
+    for before, after in ((span.context, safe.context), (parent, safe.links[0].context)):
+        assert before is not None
+        assert after is not None
+        assert dict(after.trace_state) == {"shop": "t:[REDACTED:jwt]", "rojo": "00f067aa0ba902b7"}
+        assert (after.trace_id, after.span_id, after.is_remote) == (before.trace_id, before.span_id, before.is_remote)
+        assert after.trace_flags == before.trace_flags
+    assert safe.links[1].context is ELSEWHERE
 
 
 def leaky(tracer: Any) -> None:

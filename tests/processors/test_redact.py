@@ -43,13 +43,27 @@ HARMLESS_KEYS = [
 @pytest.mark.parametrize("key", SECRET_KEYS)
 def test_a_secret_goes_by_its_key(key: str) -> None:
     """Whatever the case and the separators; the whole value, of any type but a boolean."""
-    for value in (SECRET, 12345, 1.5, ["a", "b"], {"inner": SECRET}, SECRET.encode()):
+    for value in (SECRET, 12345, 1.5, ["a", "b"], [{"inner": SECRET}], SECRET.encode()):
         redacted = REDACTOR.attributes({key: value})
         assert str(redacted[key]).startswith("[REDACTED:")
         assert "hunter" not in str(redacted)
     assert REDACTOR.attributes({key: True}) == {key: True}
     assert REDACTOR.attributes({key: None}) == {key: None}
     assert REDACTOR.attributes({key: ""}) == {key: ""}
+
+
+def test_of_cookies_those_go_that_tell_who_somebody_is() -> None:
+    """As a header, as a list of them, as a mapping and as it is printed: names stay, and choices that many make."""
+    jar = {"sessionid": SECRET, "theme": "dark", "lang": "en-GB", "sid": "dark"}
+    header = "; ".join(f"{name}={value}" for name, value in jar.items())
+    for value in (header, [header], jar, [f"{name}={value}" for name, value in jar.items()]):
+        redacted = str(REDACTOR.attributes({"http.request.header.cookie": value}))
+        assert "dark" in redacted.partition("theme")[2][:9]
+        assert "en-GB" in redacted
+        assert SECRET not in redacted
+        assert redacted.count("[REDACTED:cookie#") == 2
+    assert SECRET not in REDACTOR.text(f"request.cookies: {jar}")
+    assert "'theme': 'dark'" in REDACTOR.text(f"request.cookies: {jar}")
 
 
 @pytest.mark.parametrize("key", HARMLESS_KEYS)

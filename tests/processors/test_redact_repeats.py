@@ -20,9 +20,9 @@ def test_the_list_of_values_behind_a_statement() -> None:
 
 def test_it_goes_in_front_of_its_key_as_well() -> None:
     """Wherever it stands in the text, and nowhere within a longer word."""
-    redacted = REDACTOR.text(f"useradd -p {SECRET} deploy --password {SECRET} x{SECRET}x {SECRET}")
+    redacted = REDACTOR.text(f"mkuser -p {SECRET} deploy --password {SECRET} x{SECRET}x {SECRET}")
     assert redacted == (
-        f"useradd -p [REDACTED:password] deploy --password [REDACTED:password] x{SECRET}x [REDACTED:password]"
+        f"mkuser -p [REDACTED:password] deploy --password [REDACTED:password] x{SECRET}x [REDACTED:password]"
     )
 
 

@@ -19,7 +19,8 @@ from logspan.processors.redact.folding import fold
 from logspan.processors.redact.near import near_hint
 from logspan.processors.redact.rule import Rule
 from logspan.processors.redact.rules import RULES
-from logspan.processors.redact.structure import assigned, spoken
+from logspan.processors.redact.spoken import spoken
+from logspan.processors.redact.structure import assigned
 from logspan.processors.redact.validators import VALIDATORS
 from logspan.record import Record
 from logspan.settings import RedactionSettings

@@ -7,7 +7,7 @@ from typing import Any
 
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, Status
+from opentelemetry.trace import Link, SpanContext, Status, TraceState
 
 from logspan.ledger import Ledger
 from logspan.notices import Notices
@@ -43,16 +43,30 @@ class SpanRedactor:
         scope = span.instrumentation_scope
         return _Span(
             span,
+            context=None if span.context is None else self._context(span.context, tenant),
             name=self._redactor.text(span.name, tenant=tenant),
             attributes=self._attributes(span.attributes, tenant),
             events=[self._event(event, tenant) for event in span.events],
-            links=[_Link(link, self._attributes(link.attributes, tenant)) for link in span.links],
+            links=[self._link(link, tenant) for link in span.links],
             status=self._status(span.status, tenant),
             scope=None if scope is None else self._redactor.scope(scope),
         )
 
     def _attributes(self, attributes: Mapping[str, Any] | None, tenant: str) -> Any:
         return self._redactor.attributes(attributes, tenant=tenant) if attributes else {}
+
+    def _context(self, context: SpanContext, tenant: str) -> SpanContext:
+        """The ids, with a `tracestate` (W3C Trace Context) without secrets: any system on the way writes into it."""
+        if not context.trace_state:
+            return context
+        members = self._redactor.attributes(dict(context.trace_state), tenant=tenant)
+        if members == dict(context.trace_state):
+            return context
+        state = TraceState([(key, str(value)) for key, value in members.items()])
+        return SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags, state)
+
+    def _link(self, link: Link, tenant: str) -> Link:
+        return _Link(link, self._context(link.context, tenant), self._attributes(link.attributes, tenant))
 
     def _event(self, event: Event, tenant: str) -> Event:
         return _Event(event, self._redactor.text(event.name, tenant=tenant), self._attributes(event.attributes, tenant))
@@ -70,6 +84,7 @@ class _Span(ReadableSpan):
         self,
         span: ReadableSpan,
         *,
+        context: SpanContext | None,
         name: str,
         attributes: Any,
         events: Sequence[Event],
@@ -79,7 +94,7 @@ class _Span(ReadableSpan):
     ) -> None:
         super().__init__(
             name,
-            context=span.context,
+            context=context,
             parent=span.parent,
             resource=span.resource,
             attributes=attributes,
@@ -121,8 +136,8 @@ class _Event(Event):
 
 
 class _Link(Link):
-    def __init__(self, link: Link, attributes: Any) -> None:
-        super().__init__(link.context, attributes)
+    def __init__(self, link: Link, context: SpanContext, attributes: Any) -> None:
+        super().__init__(context, attributes)
         self._dropped = link.dropped_attributes
 
     @property

@@ -34,6 +34,10 @@ class Judged(NamedTuple):
     """Whether the user said so: then the value goes, whatever it looks like."""
 
 
+Judge = Callable[[str], Judged | None]
+"""What a key says of its value; None: nothing."""
+
+
 def accepts(value: str, found: Judged, *, strict: bool) -> bool:
     """Whether it may be; `found` is what the judge of keys says, `strict`: nothing but the place speaks for it."""
     rule, weak, own = found

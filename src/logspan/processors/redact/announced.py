@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from logspan.expressions import pattern_set
+from logspan.processors.redact.acceptance import Judge
 from logspan.processors.redact.declared import blocks, calls
-from logspan.processors.redact.structure import Judge, Span, assigned, options, siblings, spoken
+from logspan.processors.redact.ends import Span
+from logspan.processors.redact.spoken import settings, spoken
+from logspan.processors.redact.structure import assigned, options, siblings
 from logspan.processors.redact.tables import columns
 
 _REST = "[^\\s\\\"'`:=]*"
@@ -15,13 +18,14 @@ _PROSE = (
     "(?:(?:is|was|has been|set|changed|reset|updated|got|now) ){0,2}(?:is|was|are|to|of|from|like|in|equals|as|--?)"
 )
 _ASSIGNING = (
-    "[\\\\\"'`\\])]*(?:\\s*(?:[=!<>\u2190-\u27ff]|:(?:[^:/]|$)|-{1,2}>)"
+    r"(?:[\\\"'`\])]*|[ \t]?\([\w .@-]+\)|\[[0-9]+\])"
+    "(?:\\s*(?:[=!<>\u2190-\u27ff]|:(?:[^:/]|$)|-{1,2}>)"
     rf"|[ \t]+(?i:{_PROSE})[ \t:=])"
 )
 """All that stands between a key and its value, and a little more."""
 _IN_VALUE, _SIGN = r"[^\s\"'`<>{}\[\]\\|]", "[0-9!#$%^&*?@+~\x80-\U0010ffff]"
 _SPEAKING = (
-    rf"(?:[ \t]+|[|/]|\r?\n[ \t]*)[\\\"'`]*(?:{_IN_VALUE}{{5}}{_IN_VALUE}*{_SIGN}"
+    rf"(?:\]?[ \t]+|[ \t]*[|;~/][ \t]*|\r?\n[ \t]*)[\\\"'`]*(?:{_IN_VALUE}{{5}}{_IN_VALUE}*{_SIGN}"
     rf"|{'|'.join(f'{_IN_VALUE}{{{place}}}{_SIGN}{_IN_VALUE}{{{5 - place}}}' for place in range(5))})"
 )
 """A value of six characters and more that words alone announce: it has a digit or a sign in it."""
@@ -47,6 +51,7 @@ class Announced:
             yield from spoken(text, judge)
         yield from siblings(text, judge)
         yield from options(text, judge)
+        yield from settings(text, judge)
         yield from calls(text, judge)
         if "\n" in text:
             yield from columns(text, judge)

@@ -68,4 +68,4 @@ def _is_count(value: dict[str, object], rule: str) -> bool:
 
 
 def _is_complaint(item: object) -> bool:
-    return isinstance(item, str) and looks.is_complaint(item)
+    return isinstance(item, str) and (looks.is_complaint(item) or looks.is_placeholder(item))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from logspan.expressions import Pattern, pattern_set
+from logspan.processors.redact.acceptance import Judge
 from logspan.processors.redact.announced import Announced
 from logspan.processors.redact.encoded import decoded_spans, may_hold_encoded
 from logspan.processors.redact.folding import WRITTEN_OTHERWISE, fold
@@ -17,7 +18,6 @@ from logspan.processors.redact.near import near_expression, near_hint
 from logspan.processors.redact.parsers import PARSERS, Parser
 from logspan.processors.redact.repeats import repeats
 from logspan.processors.redact.rule import Rule, markers
-from logspan.processors.redact.structure import Judge
 from logspan.processors.redact.validators import VALIDATORS
 
 _WINDOW = 72

@@ -128,12 +128,28 @@ def is_code(value: str) -> bool:
 
 def is_unlike_words(value: str) -> bool:
     """Whether it stands behind a word like "password" and can be nothing but a secret: letters and digits in one run."""
-    if len(value) < 8 or any(sign in "-_./:=,(" for sign in value) or not any(map(str.isalpha, value)):
+    if len(value) < 8 or not any(map(str.isalpha, value)):
         return False
+    if any(sign in "-_./:=,(" for sign in value):
+        return is_disguised(value)
     mixed = (
         any(map(str.islower, value)) and any(map(str.isupper, value)) and any(sign in "!#$%^&*?@+~" for sign in value)
     )
     return mixed or any(map(str.isdigit, value))
+
+
+def is_disguised(value: str) -> bool:
+    """Whether it is words with digits in the place of letters, as people make passwords: `Gr4nite.Falls63`."""
+    if not _JOINED_WORDS.fullmatch(value) or not any(map(str.isupper, value)):
+        return False
+    return any(_DISGUISED.search(part) and not _METHOD.match(part) for part in _JOINTS.split(value))
+
+
+_JOINTS = re.compile(r"[-_.]")
+_JOINED_WORDS = re.compile(r"[A-Za-z0-9!#$%^&*?@+~]{1,16}(?:[-_.][A-Za-z0-9!#$%^&*?@+~]{1,16}){1,4}")
+_DISGUISED = re.compile(r"[A-Za-z]{2}[0-9]{1,2}[a-z]{2}|[A-Za-z][0-9]{1,2}[a-z]+[0-9]")
+_METHOD = re.compile(r"(?i)(?:argon2|pbkdf2|s?sha[0-9]|oauth2|base[0-9]|utf|saml2|md5|web3|x509|http2|ipv?[46])")
+"""Names of methods and formats that have a digit within."""
 
 
 def is_no_name(value: str) -> bool:

@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 from types import MappingProxyType
 
 from logspan.processors.redact import looks
-from logspan.processors.redact.acceptance import Judged, accepts
+from logspan.processors.redact.acceptance import Judge, Judged, accepts
 from logspan.processors.redact.cards import ibans
-from logspan.processors.redact.rules.keys import STRONG_QUERY_KEYS, WEAK_QUERY_KEYS
-from logspan.processors.redact.structure import Judge, Span, options
+from logspan.processors.redact.ends import Span
+from logspan.processors.redact.header_values import fields
+from logspan.processors.redact.rules.keys import HEX_QUERY_KEYS, STRONG_QUERY_KEYS, WEAK_QUERY_KEYS
+from logspan.processors.redact.structure import options
 
 Parser = Callable[[str, Judge], Iterator[Span]]
 
@@ -34,7 +36,8 @@ _USERINFO = re.compile(
 )
 _HOSTED = re.compile(
     r"(?<![A-Za-z0-9/@:])(?P<user>[A-Za-z0-9_.%+-]{1,64}):(?P<password>[^\s:@/\"'<>,;()]{3,256})@"
-    r"(?=(?:tcp|unix|udp)\(|(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?:[:/?,\s\"']|$)|[A-Za-z0-9.-]{1,253}:[0-9]{2,5}|(?:[0-9]{1,3}\.){3}[0-9]{1,3})"
+    r"(?=(?:tcp|unix|udp)\(|(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?:[:/?,\s\"']|$)|[A-Za-z0-9.-]{1,253}:[0-9]{2,5}|(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
+    r"|(?P<bare>[A-Za-z][A-Za-z0-9_-]{0,62}(?:[/,;)\s\"']|$)))"
 )
 _SLASHED = re.compile(
     r"(?<![A-Za-z0-9/@.])[A-Za-z0-9_]{1,64}/(?P<password>[^\s/@\"'<>]{3,128})@"
@@ -46,15 +49,15 @@ _CURL = re.compile(
     r"(?<![\w-])(?:-u|--user|--proxy-user|-U|-a|--auth|-E|--cert)(?:[ =\t]{0,4}|[\"'], ?)[\"']?(?P<user>[^\s:\"']{0,128}):(?P<password>[^\s\"']{1,512})"
 )
 _AUTH = re.compile(
-    r"(?<![A-Za-z])(?:AUTH[ \t\"]{1,4}(?:(?:default|PLAIN|LOGIN|XOAUTH2|OAUTHBEARER)[ \t\"]{1,4})?|LOGIN[ \t\"]{1,4}[\w.@-]{1,64}[ \t\"]{1,4}|(?:sqlplus|sqlldr|impdp|expdp|rman)(?: -\S{1,32}){0,4} [\w.]{1,64}/|net use[^\r\n|]{1,200}?/user:\S{1,128} |htpasswd -[a-zA-Z]{0,4}b[a-zA-Z]{0,4} \S{1,256} \S{1,64} |-U ?[\w.\\@-]{1,64}%)(?P<password>[^\s\"'\\]{6,512})"
+    r"(?<![A-Za-z])(?:AUTH[ \t\"]{1,4}(?:(?:default|PLAIN|LOGIN|XOAUTH2|OAUTHBEARER)[ \t\"]{1,4})?|LOGIN[ \t\"]{1,4}[\w.@-]{1,64}[ \t\"]{1,4}|(?:sqlplus|sqlldr|impdp|expdp|rman)(?: -\S{1,32}){0,4} [\w.]{1,64}/|net use[^\r\n|]{1,200}?/user:\S{1,128} |net user \S{1,64} |(?:add_user|change_password|authenticate_user) \S{1,128} |ACL SETUSER \S{1,64}(?: [^\s>]{1,64}){0,8} >|IDENTIFY (?:\S{1,64} )?|ConvertTo-SecureString (?:-String )?[\"']|openssl enc [^\r\n|]{0,200}?-k |htpasswd -[a-zA-Z]{0,4}b[a-zA-Z]{0,4} \S{1,256} \S{1,64} |-U ?[\w.\\@-]{1,64}%)(?P<password>[^\s\"'\\]{6,512})"
 )
 _PIPED = re.compile(
     r"\b(?:echo|printf)(?: -[a-zA-Z]{1,4})? {1,4}[\"']?(?P<password>[^\s\"'|]{6,512})[\"']? {0,4}\|[^|\r\n]{0,200}?"
-    r"(?:--password-stdin|--stdin|--with-token|--passphrase-fd|\bchpasswd|\bsudo -S|\bgpg\b)"
+    r"(?:--password-stdin|--stdin|--with-token|--passphrase-fd|\b(?:ch)?passwd|\bsudo -S|\bgpg\b|\bkinit\b|\bcryptsetup\b)"
 )
 _DASH_P = re.compile(
     r"(?i)\b(?:mysql(?:dump|admin|import)?|mariadb(?:-dump)?|mongo(?:sh|dump|restore|export)?|sshpass|docker login|podman login"
-    r"|redis-cli|sqlcmd|plink|pscp|unrar|zip|7z|htpasswd|ldapsearch|unzip|smbclient|az login|helm registry login|ftp|isql|bcp)\b"
+    r"|redis-cli|sqlcmd|plink|pscp|unrar|zip|7z|htpasswd|ldapsearch|unzip|smbclient|az login|helm registry login|ftp|isql|bcp|psexec|useradd|usermod)\b"
     r"(?P<rest>[^\n|;]{0,512})"
 )
 _COMMAND = 256
@@ -77,7 +80,7 @@ _LITERAL = re.compile(
     r"\s{0,8}(?:[NEBX]?(?P<quote>\\{0,8}')(?P<text>(?:[^'\\]|''|\\(?!')[^\n]?){0,8192}+)(?:\\{0,8}')?|(?P<bare>[^,()']{1,512}(?:\([^()]{0,256}\))?))\s{0,8}(?P<end>[,)]|$)"
 )
 _IDENTIFIED = re.compile(
-    r"(?i)\b(?:set\s{1,8}password\s{1,8}(?:for\s{1,8}\S{1,128}\s{0,8})?=\s{0,8}(?:password\s{0,4}\(\s{0,4})?|identified\s{1,8}(?:with\s{1,8}\S{1,64}\s{1,8})?by\s{1,8}|(?:encrypted\s{1,8})?password(?:\s{1,8}|\s{0,4}\(\s{0,4})"
+    r"(?i)\b(?:set\s{1,8}password\s{1,8}(?:for\s{1,8}\S{1,128}\s{0,8})?=\s{0,8}(?:password\s{0,4}\(\s{0,4})?|identified\s{1,8}(?:with\s{1,8}\S{1,64}\s{1,8})?by(?:\s{1,8}password)?\s{1,8}|(?:encrypted\s{1,8})?password(?:\s{1,8}|\s{0,4}\(\s{0,4})"
     r"|(?:pgp_sym_encrypt|crypt|md5|sha1|sha2)\s{0,4}\(\s{0,4})[NE]?\\{0,8}'(?P<password>[^'\\]{1,512})"
 )
 
@@ -119,7 +122,7 @@ def scheme(text: str, judge: Judge) -> Iterator[Span]:
     del judge
     for match in _SCHEME.finditer(text):
         if match["fields"]:
-            yield (*match.span("fields"), "auth-scheme")
+            yield from fields(text, match.start("fields"), "auth-scheme")
         elif looks.is_random(match["token"]):
             yield (*match.span("token"), "auth-scheme")
 
@@ -184,8 +187,17 @@ def _passwords(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
             yield match.span("user")  # a token in place of the user: https://<token>@github.com
     for expression in (_HOSTED, _SLASHED):
         for match in expression.finditer(text, start, end):
-            if not looks.is_placeholder(match["password"]):
+            if not looks.is_placeholder(match["password"]) and (not _is_bare(match) or _is_made(match["password"])):
                 yield match.span("password")
+
+
+def _is_bare(match: re.Match[str]) -> bool:
+    """Whether the host is a word alone: `user:password@db`."""
+    return match.re is _HOSTED and match["bare"] is not None
+
+
+def _is_made(password: str) -> bool:
+    return looks.is_unlike_words(password) and looks.is_no_name(password)
 
 
 def _end_of_authority(rest: str) -> int:
@@ -204,11 +216,16 @@ def query(text: str, judge: Judge) -> Iterator[Span]:
             accepted = len(value) >= 4 and not looks.is_placeholder(value)
         elif key in WEAK_QUERY_KEYS:
             accepted = len(value) >= 12 and looks.is_random(value)
+        elif key in HEX_QUERY_KEYS:
+            accepted = _DIGEST.fullmatch(value) is not None
         else:
             found = judge(match["key"])
             accepted = found is not None and accepts(value, found, strict=False)
         if accepted:
             yield (*match.span("value"), "url-secret")
+
+
+_DIGEST = re.compile(r"[0-9a-fA-F]{32}")
 
 
 def command(text: str, judge: Judge) -> Iterator[Span]:

@@ -8,25 +8,25 @@ place of its own and takes a bounded look ahead, so the work grows with the text
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from types import MappingProxyType
 
 from logspan.processors.redact import looks
-from logspan.processors.redact.acceptance import Judged, accepts
+from logspan.processors.redact.acceptance import Judge, Judged, accepts
 from logspan.processors.redact.descriptions import is_described
+from logspan.processors.redact.ends import MOST, Span, closing, end_of_cut, trimmed, unbalanced
+from logspan.processors.redact.header_values import challenge, cookies
 from logspan.processors.redact.rule import is_marker
 from logspan.processors.redact.rules import RULES
 from logspan.processors.redact.rules.keys import PLURALS
-
-Span = tuple[int, int, str]
-Judge = Callable[[str], Judged | None]
 
 _Q = r"\\{0,8}[\"'`]"
 _MARKS = "\u0300-\u036f\u0610-\u06ed\u0900-\u0dff\u0e00-\u0fff"
 """Vowels and accents that are no letters by themselves."""
 _KEY = rf"[A-Za-z_$@\x80-\U0010ffff][\w.$@\-{_MARKS}]{{0,99}}"
 _ASSIGNED = re.compile(
-    rf"(?<![A-Za-z0-9_$])(?P<key>(?:{_KEY}+(?: [\w.$\-]{{1,32}}+){{0,3}}?)|[0-9][A-Za-z0-9_.-]{{1,40}})"
-    rf"(?P<close>(?:{_Q})?[\])]?(?:{_Q})?)"
+    rf"(?<![A-Za-z0-9_$])(?P<key>(?:{_KEY}+(?: [\w.$@\-]{{1,32}}+){{0,3}}?)|[0-9][A-Za-z0-9_.-]{{1,40}})"
+    rf"(?P<close>(?:{_Q})?[\])]?(?:{_Q})?(?:[ \t]?\([\w .@-]{{1,40}}\)(?=[ \t]{{0,4}}[:=])|\[[0-9]{{1,4}}\](?==))?)"
     r"(?P<sep>(?P<typed>:[ \t]{0,4}[&*A-Za-z_.'][A-Za-z_.&*'<>\[\]| ?]{1,40}[ \t]=[ \t]{0,4}(?=[bBrRfFuU]{0,2}[\"'`]))|:[ \t]{0,4}\r?\n[ \t]{1,40}(?![-#]|[\w.-]{1,100}:)|[ \t]{0,8}(?:={1,3}>|:=|===?|!=|<>|-{1,2}>|=|[\u2190-\u21ff\u2794-\u27be\u27f0-\u27ff]\ufe0f?|:(?![:/]))[ \t]{0,8}"
     r"|\s{0,4}:\s{0,40}(?=[\\\"'{\[0-9])"
     r"|[ \t]{1,4}(?P<prose>(?:(?:is|was|has been|set|changed|reset|updated|got|now) ){0,2}(?:is|was|are|to|of|from|like|in|equals|as|--?))"
@@ -34,7 +34,7 @@ _ASSIGNED = re.compile(
     re.IGNORECASE,
 )
 _PAIR = re.compile(
-    rf"[(\[{{]\s{{0,8}}[bBuU]?(?P<q>{_Q})(?P<key>[^\"'`\\\n]{{1,100}})(?P=q)\s{{0,4}},\s{{0,8}}(?=[bBuU]?\\{{0,8}}[\"'`])"
+    rf"[(\[{{]\s{{0,8}}[bBuU]?(?P<q>{_Q})(?P<key>[^\"'`\\\n]{{1,100}})(?P=q)\s{{0,4}},\s{{0,40}}(?=[bBuU]?\\{{0,8}}[\"'`])"
 )
 _SERIALIZED = re.compile(r"s:\d{1,4}:\\{0,4}\"(?P<key>[^\"\\]{1,100})\\{0,4}\";s:\d{1,6}:(?=\\{0,4}\")")
 _BARE_PAIR = re.compile(r"[({\[](?P<key>[A-Za-z_][\w.-]{1,60}), ?(?P<value>[^\s,;(){}\[\]\"']{6,512})(?=[)}\]])")
@@ -81,15 +81,9 @@ _OPTION = re.compile(
 _SCHEMES = re.compile(
     r"(?i)(?:bearer|basic|token|digest|negotiate|ntlm|apikey|api-key|bot|key|hmac|hawk|oauth|aws4-hmac-sha256|splunk|sso-key|ghbasic|genie-?key|klaviyo-api-key|discogs|zoho-oauthtoken)\b[ \t:=]{0,4}"
 )
-_COOKIE = re.compile(
-    r"(?P<joint>;?[ \t]{0,4})(?P<name>[^\s;,=&\"'<>{}\[\]()]{1,256})(?:=(?P<value>[^\s;,\"'<>\\]{0,8192}))?(?=[;,\s\"'\\]|$)"
-)
 _CHANGED = re.compile(r"[\"']?[ \t]{1,4}to[ \t]{1,4}[\"']?(?P<value>[^\s\"',;]{4,512})")
 _PHRASE_KEY = re.compile(r"(?i)phrase|mnemonic|seed")
 _PHRASE = re.compile(r"[\"']?(?P<words>[a-z]{2,12}(?:[ -][a-z]{2,12}){2,24})")
-_COOKIE_ATTRIBUTES = frozenset(
-    {"path", "domain", "expires", "max-age", "samesite", "secure", "httponly", "priority", "partitioned", "version"}
-)
 _LINKING = re.compile(r"(?i) (?:is|was|are|as|to|of|now|field|value|set|=|:|for(?: [\w.@-]{1,64}){1,3})$")
 _BARE = re.compile(r"[^\s\"'`&;<>\\,|]{1,8192}")
 _BARE_MORE = re.compile(r",(?![\s\"'\\]|$)(?![\w.$-]{1,60}\\{0,8}[\"']?[:=])[^\s\"'`&;<>\\,|]{1,8192}")
@@ -99,9 +93,6 @@ _PHRASE_END = re.compile(r"(?: (?![\w.$-]{1,64}[\"']?[:=])[^\s,;|&\"'`<>{}\[\]()
 _OPEN_QUOTE = re.compile(
     r"(?:string\([0-9]{1,9}\) |[bBuUrRfFnNeE]{0,2})(?P<slashes>\\{0,64})(?P<quote>\"{3}|'{3}|[\"'`])"
 )
-_MOST = 131_072
-_CLOSERS = {")": "(", "]": "[", "}": "{"}
-_TAIL = ".,:;!?)]}"
 
 
 def assigned(text: str, judge: Judge) -> Iterator[Span]:
@@ -114,9 +105,9 @@ def assigned(text: str, judge: Judge) -> Iterator[Span]:
             if match["typed"]:  # it may have been a key itself: `$env:API_TOKEN = "..."`
                 position = match.end("close") + 1
             continue
-        if found.rule == "cookie" and (cookies := list(_cookies(text, match.end()))):
-            yield from cookies
-            position = cookies[-1][1]
+        if found.rule in _IN_PARTS and (parts := list(_IN_PARTS[found.rule](text, match.end(), judge))):
+            yield from parts
+            position = parts[-1][1]
             continue
         phrase = _PHRASE.match(text, match.end()) if _PHRASE_KEY.search(match["key"]) else None
         span = phrase.span("words") if phrase else _assigned_value(text, match, found)
@@ -125,6 +116,25 @@ def assigned(text: str, judge: Judge) -> Iterator[Span]:
             position = max(span[1], position)
             if (changed := _CHANGED.match(text, position)) is not None and match["prose"] == "from":
                 yield (*changed.span("value"), found.rule)
+            yield from ((*more, found.rule) for more in _listed(text, span, match["key"]))
+
+
+def _listed(text: str, first: tuple[int, int], key: str) -> Iterator[tuple[int, int]]:
+    """`backup codes: 48211332, 99211332`: what follows under a name for several, of the same length."""
+    start, end = first
+    if not _LINKING.sub("", key).lower().endswith("s"):
+        return
+    length = end - start
+    while (more := _NEXT.match(text, end)) is not None and more.end("value") - more.start("value") == length:
+        yield more.span("value")
+        end = more.end("value")
+
+
+_NEXT = re.compile(
+    r"[\"']?,?[ \t]{1,4}[\"']?(?P<value>(?=[^\s,]{0,64}[0-9])[^\s,;|\"'`<>{}\[\]()=:]{6,512})(?=[\s,;\"'.]|$)"
+)
+_IN_PARTS = MappingProxyType({"cookie": cookies, "authorization": challenge})
+"""Values of which only parts are secret."""
 
 
 def _assigned_value(text: str, match: re.Match[str], found: Judged) -> tuple[int, int] | None:
@@ -148,60 +158,14 @@ def _assigned_value(text: str, match: re.Match[str], found: Judged) -> tuple[int
 
 
 def _says_nothing(text: str, match: re.Match[str], separator: str, value: str) -> bool:
-    """`token=token` is an argument of a program, and `arn:...:secret:name` an address."""
+    """`token=token` is an argument of a program, `arn:...:secret:name` and `://token:...@host` are addresses."""
     key = match["key"]
     same = value.lower() in (key.lower(), key.lower().rpartition("_")[2], key.lower().rpartition(".")[2])
+    if separator == ":" and "@" in value and text[: match.start()].endswith("://"):
+        return True  # a user of that name, and the password in front of the host
     return same or (
         separator == ":" and text[match.start() - 1 : match.start()] == ":" and " " not in key + match["close"]
     )
-
-
-def _cookies(text: str, start: int) -> Iterator[Span]:
-    """RFC 6265: the values of `name=value; name=value`, but not those of a cookie's own attributes."""
-    opening = _OPEN_QUOTE.match(text, start)
-    position = start if opening is None else opening.end()
-    while (match := _COOKIE.match(text, position)) is not None:
-        if ";" not in match["joint"] and position > start + 4:
-            return  # the next of them has a `;` in front
-        position = match.end()
-        if (
-            match["name"].lower() not in _COOKIE_ATTRIBUTES
-            and match["value"]
-            and not looks.is_placeholder(match["value"])
-        ):
-            yield (*match.span("value"), "cookie")
-
-
-def spoken(text: str, judge: Judge) -> Iterator[Span]:
-    """`with password Tr0ub4dor9 (attempt 2)`: behind the words for it, what can be nothing but a secret."""
-    for match in _SPOKEN.finditer(text):
-        value = match["value"]
-        end = _trimmed(text, match.start("value"), match.end("value"))
-        value = text[match.start("value") : end]
-        if match["line"] and text[end : end + 1] not in ("", "\r", "\n"):
-            continue
-        if not (
-            looks.is_unlike_words(value) or _is_short_password(value) or (match["quote"] and looks.is_no_name(value))
-        ):
-            continue
-        words = _LAST_WORDS.search(text, max(0, match.start() - 80), match.start())
-        found = judge(words[0].strip()) if words else None
-        if _is_short_password(value) and (found is None or found.rule != "password"):
-            continue
-        if found and accepts(value, found, strict=True):
-            yield match.start("value"), end, found.rule
-
-
-def _is_short_password(value: str) -> bool:
-    return len(value) < 8 and value.isalnum() and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
-
-
-_SPOKEN = re.compile(
-    r"(?:[ \t]{1,4}|[|/]|(?P<line>\r?\n)[ \t]{0,8})(?P<quote>\\{0,8}[\"'`])?"
-    r"(?=[^\s\"'`<>{}\[\]\\|]{0,512}?[0-9!#$%^&*?@+~\x80-\U0010ffff])(?P<value>[^\s\"'`<>{}\[\]\\|]{6,512})"
-)
-"""With a digit or a sign in it, as every secret that is spoken of has."""
-_LAST_WORDS = re.compile(r"(?:[A-Za-z_][\w.-]{0,60}[ \t]){0,2}[A-Za-z_\x80-\U0010ffff][\w.-]{0,60}$")
 
 
 def siblings(text: str, judge: Judge) -> Iterator[Span]:
@@ -256,7 +220,7 @@ def value_at(
     """The span of the value that begins at `start`, or None if that is no secret: a placeholder, a word of a sentence."""
     opening = _OPEN_QUOTE.match(text, start)
     if opening is not None:
-        end = _closing(text, opening.end(), len(opening["slashes"]), opening["quote"])
+        end = closing(text, opening.end(), len(opening["slashes"]), opening["quote"])
         value = text[opening.end() : end]
         return (opening.end(), end) if accepts(value, found, strict=False) else None
     if text[start : start + 1] in ("{", "["):
@@ -274,9 +238,6 @@ def value_at(
         return value_at(text, call.end(), found, "=", quoted=True)
     if found.rule == "authorization" and (scheme := _SCHEMES.match(text, start) or _other_scheme(text, start)):
         start = scheme.end()
-        fields = _FIELDS.match(text, start)
-        if fields is not None:
-            return fields.span()
     spaced = separator in (":", "") or (text[start - 1 : start] in (" ", "\t") and not quoted)
     spaced = spaced and not quoted
     return _bare(text, start, found, prose=prose, spaced=spaced)
@@ -288,15 +249,11 @@ def _other_scheme(text: str, start: int) -> re.Match[str] | None:
     token = _BARE.match(text, scheme.end()) if scheme else None
     if scheme is None or token is None or looks.is_prose(scheme[0].strip()):
         return None
-    is_token = looks.is_random(token[0]) and not _ASSIGNMENT.match(token[0])
-    return scheme if is_token or _FIELDS.match(text, token.start()) else None
+    return scheme if looks.is_random(token[0]) and not _ASSIGNMENT.match(token[0]) else None
 
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][\w.-]{0,60}=[^=]")
 _SCHEME_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{1,40}[ \t]{1,4}(?=[^\s=:])")
-_FIELDS = re.compile(
-    r"(?:[A-Za-z_][\w-]{0,40}=\\{0,8}\"[^\"\r\n]{0,8192}\"?(?:[,;][ \t]{0,4}|[ \t]{1,4}(?=[\w-]{1,40}=\\{0,8}\")|$|(?=\s))){1,40}"
-)
 
 
 def _bare(text: str, start: int, found: Judged, *, prose: bool, spaced: bool) -> tuple[int, int] | None:
@@ -306,7 +263,7 @@ def _bare(text: str, start: int, found: Judged, *, prose: bool, spaced: bool) ->
     end = match.end()
     while (more := _BARE_MORE.match(text, end)) is not None:
         end = more.end()
-    end = _trimmed(text, start, _unbalanced(text, start, end))
+    end = trimmed(text, start, unbalanced(text, start, end))
     value = text[start:end]
     if not accepts(value, found, strict=prose):
         return None
@@ -317,46 +274,6 @@ def _bare(text: str, start: int, found: Judged, *, prose: bool, spaced: bool) ->
     if spaced and found.rule not in ("password", "pin", "cvv", "otp") and value.islower() and looks.is_word(value):
         return None
     return start, end
-
-
-def _unbalanced(text: str, start: int, end: int) -> int:
-    """Where something is closed that was opened before the value, or where a query begins: `][`, `),`, `?page=`."""
-    for match in _ENDINGS.finditer(text, start + 1, end):
-        opener = _CLOSERS.get(match[0][0])
-        if opener is None or opener not in text[start : match.start()]:
-            return match.start()
-    return end
-
-
-_ENDINGS = re.compile(r"[)\]}](?=[\[({)\]},;]|$)|\?(?=[A-Za-z_.]{1,40}=)")
-
-
-def _trimmed(text: str, start: int, end: int) -> int:
-    """Without what ends a sentence or closes what was opened before the value."""
-    while end > start and text[end - 1] in _TAIL:
-        opener = _CLOSERS.get(text[end - 1])
-        if opener is not None and text.count(opener, start, end) >= text.count(text[end - 1], start, end):
-            break
-        end -= 1
-    return end
-
-
-def _closing(text: str, start: int, slashes: int, quote: str) -> int:
-    """Where the value ends that was opened by a quote with so many backslashes before it; at the end of a cut text."""
-    position = start
-    while (position := text.find(quote, position, start + _MOST)) >= 0:
-        before = position
-        while before > start and text[before - 1] == "\\":
-            before -= 1
-        if position - before <= slashes:
-            return before if slashes else position
-        position += len(quote)
-    return _end_of_cut(text, start)
-
-
-def _end_of_cut(text: str, start: int) -> int:
-    line = text.find("\n", start)
-    return len(text) if line < 0 else line
 
 
 _HOLE = re.compile(
@@ -388,7 +305,7 @@ def _container(text: str, start: int, found: Judged) -> tuple[int, int] | None:
         if first is None or not accepts(first["item"], found, strict=False):
             return None
     depth, opened = 0, False
-    for match in re.finditer(r"[{}\[\]]", text[start : start + _MOST]):
+    for match in re.finditer(r"[{}\[\]]", text[start : start + MOST]):
         depth += 1 if match[0] in "{[" else -1
         opened = True
         if depth == 0:
@@ -396,4 +313,4 @@ def _container(text: str, start: int, found: Judged) -> tuple[int, int] | None:
             glued = _GLUED.match(text, end)
             is_spared = end - start <= 2 or (not found.own and is_described(text[start:end], found.rule))
             return None if is_spared and not glued else (start, glued.end() if glued else end)
-    return (start, _end_of_cut(text, start)) if opened else None
+    return (start, end_of_cut(text, start)) if opened else None

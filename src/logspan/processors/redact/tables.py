@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from logspan.processors.redact.acceptance import Judged, accepts
-from logspan.processors.redact.structure import Judge, Span
+from logspan.processors.redact.acceptance import Judge, Judged, accepts
+from logspan.processors.redact.ends import Span
 
 _DELIMITERS = ("\t", "|", ";", ",")
 _HEADER = re.compile(r"[\s|]{0,8}[A-Za-z_][\w .-]{0,40}(?:[,;|\t][\w .-]{0,42}){1,40}[\s|]{0,8}")

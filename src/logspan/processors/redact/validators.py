@@ -78,6 +78,16 @@ def unlike_words(text: str, start: int, end: int) -> Place | None:
     return (start, end) if looks.is_unlike_words(text[start:end]) else None
 
 
+def login_password(text: str, start: int, end: int) -> Place | None:
+    """What stands beside a user's name: unlike words, and in an argument for both no plain word."""
+    if _ARGUMENT.search(text, max(0, start - 100), start) and looks.is_secretive(text[start:end]):
+        return start, end
+    return unlike_words(text, start, end)
+
+
+_ARGUMENT = re.compile(r"(?i)(?:auth=|auth ?|basic_?auth=?)[(\[][^()\[\]]*$")
+
+
 def email(text: str, start: int, end: int) -> Place | None:
     """RFC 5321, as far as people have them; no `git@github.com:`, no unit of systemd, no user in the address of a host."""
     local, _, domain = text[start:end].partition("@")
@@ -85,11 +95,15 @@ def email(text: str, start: int, end: int) -> Place | None:
         return None
     if text[max(0, start - 2) : start] == "//" or _IN_ADDRESS.search(text[max(0, start - 64) : start]):
         return None
+    if text[end : end + 2] in (":/", ":~") and _USER.search(text[max(0, start - 65) : start]):
+        return None
     if local in ("git", "hg", "svn") and text[end : end + 1] in (":", "/"):
         return None
     return start, end
 
 
+_USER = re.compile(r"(?:^|[^A-Za-z0-9/@:])[\w.%+-]{1,64}:$")
+"""In front of a password, and that in front of the host of `scp`."""
 _IN_ADDRESS = re.compile(r"://[^\s/@]*:$")
 
 
@@ -145,6 +159,7 @@ VALIDATORS: MappingProxyType[str, Validator] = MappingProxyType(
         "opaque": opaque,
         "path-token": path_token,
         "unlike-words": unlike_words,
+        "login-password": login_password,
         "card": card,
         "email": email,
         "phone": phone,

@@ -12,6 +12,7 @@ from logspan.processors.redact.acceptance import Judged, accepts
 from logspan.processors.redact.descriptions import is_description
 from logspan.processors.redact.engine import Match, RuleFailedError
 from logspan.processors.redact.finding import FAILED, Finding
+from logspan.processors.redact.header_values import is_preference
 from logspan.processors.redact.rule import Rule, marker
 from logspan.processors.redact.rules.keys import PLURALS
 from logspan.processors.redact.sequences import has_key_lines, is_command, shares
@@ -144,6 +145,8 @@ class Walk:
                 return self._each(key, value, path, context, depth)
             if self._is_spared(key, value, context):
                 return self.value(value, path, "cookie" if rule.id == "cookie" else context, depth, key.about)
+        if rule.id == "cookie" and isinstance(value, dict) and depth <= _MAX_DEPTH:
+            return self._jar(key, value, path, depth)
         if isinstance(value, dict | list):
             self._note(rule, path, 0, len(str(value)))
             return marker(rule.id)
@@ -163,7 +166,8 @@ class Walk:
         if key.rule is None:
             return True
         if isinstance(value, dict | list):
-            return bool(key.weak) or is_description(value, key.rule.id)
+            are_named = key.rule.id == "cookie" and all(isinstance(item, str) and "=" in item for item in value)
+            return bool(key.weak) or are_named or is_description(value, key.rule.id)
         if key.rule.id == "cookie" and "=" in _text(value):
             return True
         is_count = not isinstance(value, str | bytes) and context.lower().endswith(PLURALS)
@@ -175,6 +179,15 @@ class Walk:
             return CUT
         places = (f"{path}[{number}]" if self._explains else "" for number in range(len(items)))
         return [self._by_key(key, item, place, context, depth + 1) for item, place in zip(items, places, strict=True)]
+
+    def _jar(self, key: Key, jar: Mapping[str, AnyValue], path: str, depth: int) -> AnyValue:
+        """Cookies by their names: all but those that nobody is recognised by."""
+        return {
+            name: value
+            if isinstance(value, str) and self._look(name).rule is None and is_preference(value)
+            else self._by_key(key, value, f"{path}.{name}" if self._explains else "", name, depth + 1)
+            for name, value in jar.items()
+        }
 
     def value(
         self, value: AnyValue, path: str = "", context: str = "", depth: int = 0, about: tuple[int, ...] = ()

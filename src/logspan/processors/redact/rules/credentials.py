@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from logspan.processors.redact.rule import Rule
-from logspan.processors.redact.rules.keys import STRONG_QUERY_KEYS, WEAK_QUERY_KEYS
+from logspan.processors.redact.rules.keys import HEX_QUERY_KEYS, STRONG_QUERY_KEYS, WEAK_QUERY_KEYS
 
-QUERY_HINT = rf"(?i)[?&#;](?:{'|'.join(sorted(STRONG_QUERY_KEYS | WEAK_QUERY_KEYS))})="
+QUERY_HINT = rf"(?i)[?&#;](?:{'|'.join(sorted(STRONG_QUERY_KEYS | WEAK_QUERY_KEYS | HEX_QUERY_KEYS))})="
 
 CREDENTIAL_RULES: tuple[Rule, ...] = (
     Rule(
@@ -37,24 +37,24 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         r"|discord(?:app)?\.com/api/(?:v[0-9]{1,2}/)?webhooks"
         r"|[a-z0-9.-]{1,64}webhook\.office\.com/webhookb2|outlook\.office(?:365)?\.com/webhook"
         r"|hooks\.zapier\.com/hooks/catch|maker\.ifttt\.com/trigger/[\w-]{1,64}/(?:json/)?with/key"
-        r"|hook\.(?:[a-z0-9]{2,4}\.)?(?:make|integromat)\.com|webhook\.site|api\.telegram\.org/bot"
+        r"|hook\.(?:[a-z0-9]{2,4}\.)?(?:make|integromat)\.com|webhook\.site"
         r"|events\.pagerduty\.com/integration|open\.(?:feishu\.cn|larksuite\.com)/open-apis/bot/v2/hook"
         r"|hooks\.(?:chime\.aws|airtable\.com)/[a-z]{1,20}|alertmanager-webhook\.[a-z.]{1,30}"
         r"|rocket\.chat/hooks|mattermost\.[a-z.-]{1,40}/hooks|chat\.googleapis\.com/v1/spaces/[\w-]{1,40}/messages)"
-        r"/?([^\s\"'<>\\)\]},|]{8,})",
+        r"/?([^\s\"'<>\\)\]},|]{8,})|api\.telegram\.org/bot([^\s\"'<>\\)\]},|/]{8,})",
         hint=r"(?i)hook|/trigger/|telegram\.org/bot|events\.pagerduty\.com|chat\.googleapis\.com",
     ),
     Rule(
         "command-line",
         "parser",
         parser="command",
-        hint=r"(?i)\bcurl\b|\s-[apwku]\b|\bAUTH[\s\"]|\bLOGIN\s|\bwget\b|-(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bhttps? -|\bxhs? -|\bnet use\b|\bsqlplus|\bsqlldr|(?:imp|exp)dp\b|\brman\b|\| ?(?:chpasswd|sudo|gpg)",
+        hint=r"(?i)\bcurl\b|\s-[apwku]\b|\bAUTH[\s\"]|\bLOGIN\s|\bwget\b|-(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bhttps? -|\bxhs? -|\bnet user?\b|rabbitmqctl|\bSETUSER\b|\bIDENTIFY |ConvertTo-Secure|\bopenssl enc\b|\bsqlplus|\bsqlldr|(?:imp|exp)dp\b|\brman\b|\| ?(?:chpasswd|passwd|sudo|gpg|kinit|cryptsetup)|\bpsexec|\buser(?:add|mod)",
     ),
     Rule(
         "sql",
         "parser",
         parser="sql",
-        hint=r"(?i)insert\s+into|set\s+password|identified\s+by|\bpassword\s*\(?\s*[NE]?'",
+        hint=r"(?i)insert\s+into|set\s+password|identified\s+(?:by|with)|\b(?:password|crypt|pgp_sym_encrypt)\s*\(?\s*[NE]?'",
     ),
     Rule(
         "generic-token",
@@ -125,6 +125,13 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         near=("kty", "crv", "kid", "alg", "use", "RSA", "EC", "OKP", "oct"),
     ),
     Rule(
+        "tls-key-log",
+        "pattern",
+        # the file of SSLKEYLOGFILE: draft-ietf-tls-keylogfile
+        pattern=r"\b(?:CLIENT_RANDOM|(?:CLIENT|SERVER)_(?:HANDSHAKE_)?TRAFFIC_SECRET_[0-9]|(?:EARLY_)?EXPORTER_SECRET|CLIENT_EARLY_TRAFFIC_SECRET) [0-9a-fA-F]{64} ([0-9a-fA-F]{64,128})",
+        hint=r"CLIENT_RANDOM |_TRAFFIC_SECRET|EXPORTER_SECRET ",
+    ),
+    Rule(
         "hook-path",
         "pattern",
         pattern=r"(?i)://[^\s/\"'<>]{1,253}(?:/[\w.-]{1,64}){0,4}/(?:[\w-]{0,32}hooks?|services)/([^\s\"'<>\\)\]},|?#]{16,})",
@@ -134,10 +141,12 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
     Rule(
         "login-pair",
         "pattern",
-        pattern=r"(?i)\b(?:login|logon|log in|credentials?|auth|signin|user)(?: (?:as|for|with|attempt|using))?[ :=]{1,3}[\w.@-]{1,64}[/:]([^\s/:,;\"']{8,128})",
-        hint=r"(?i)(?:log[io]n|credentials?|log in|signin|auth|user)"
-        r"(?: (?:as|for|with|attempt|using))?[ :=]+[\w.@-]+[/:]",
-        validator="unlike-words",
+        pattern=r"(?i)\b(?:login|logon|log in|credentials?|auth|signin|user|user(?:name)?(?: ?[/&+] ?| and )pass(?:word|wd)?)"
+        r"(?: (?:as|for|with|attempt|using))?[ :=]{1,3}[\w.@-]{1,64}(?:[/:]| / )([^\s/:,;\"']{8,128})"
+        r"|(?:auth|login|credentials?|creds)(?: ?= ?| )?[(\[]\s{0,4}[bru]?[\"'][^\"'\n]{1,64}[\"'],\s{0,4}[bru]?[\"']([^\"'\n]{6,128})[\"']",
+        hint=r"(?i)(?:(?:log[io]n|credentials?|log in|signin|auth|user)(?: (?:as|for|with|attempt|using))?|pass(?:word|wd)?)[ :=]+[\w.@-]+(?:[/:]| / )"
+        r"|(?:auth|login|credentials?|creds)[ =]*[(\[]\s*[bru]?[\"']",
+        validator="login-password",
     ),
     Rule(
         "azure-client-secret",

@@ -38,6 +38,7 @@ KEY_RULES: tuple[Rule, ...] = (
         "key",
         keys=(
             *("password", "passwd", "pwd", "passphrase", "passcode", "pass", "pw", "psw", "passwrd", "userpass"),
+            *("pswd", "mdp", "community string", "snmp community", "key string"),
             *("pass word", "pass phrase", "mot de passe", "passwort", "kennwort", "contrasena", "senha", "wachtwoord"),
             *("pre shared key", "preshared key", "network key", "wep key", "wpa key", "requirepass", "masterauth"),
             *("dbpass", "rootpass", "adminpass", "smtppass", "sshpass", "ftppass", "keypass", "storepass", "mypass"),
@@ -56,7 +57,7 @@ KEY_RULES: tuple[Rule, ...] = (
             ),
             *("contraseña", "clave secreta", "kodeord", "adgangskode", "passord", "jelszo", "jelszó", "şifre", "sifre"),
             *("password hash", "passwordhash", "hashed password", "seed phrase", "mnemonic", "recovery phrase"),
-            *("password digest", "passwd hash", "pwd hash", "pass hash"),
+            *("password digest", "passwd hash", "pwd hash", "pass hash", "pw hash"),
             *_OF_OTHER_LANGUAGES,
             *(
                 "security answer",
@@ -256,7 +257,7 @@ FILLERS = frozenset(
         *("value", "header", "plain", "plaintext", "raw", "text", "str", "string", "old", "new", "confirm", "base64"),
         *("confirmation", "again", "repeat", "current", "b64", "encoded", "cleartext", "prod", "bytes", "hex"),
         *("production", "staging", "dev", "test", "live", "sandbox", "primary", "secondary", "default", "previous"),
-        *("v", "temp", "tmp", "val", "content", "data", "local"),
+        *("v", "temp", "tmp", "val", "content", "data", "local", "pem", "der"),
     }
 )
 """Last words of a key that say nothing of what it holds."""
@@ -287,4 +288,8 @@ WEAK_QUERY_KEYS = frozenset(
         *("confirm", "nonce", "k", "auth_code", "user_code", "device_code", "sess", "tk", "tok", "ak", "sk", "pw"),
     }
 )
-"""Names in the query or fragment of a URL whose values sign or open something; the weak ones if these look random."""
+HEX_QUERY_KEYS = frozenset({"appid"})
+"""Names in the query or fragment of a URL whose values sign or open something; the weak ones if these look random.
+
+Those of `HEX_QUERY_KEYS` if it is 32 hexadecimal digits: OpenWeatherMap's `appid` is a key, those of others are public.
+"""

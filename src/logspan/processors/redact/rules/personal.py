@@ -15,6 +15,11 @@ CARD_WORDS = (
 _LONG_BASE58 = "{}[1-9a-fA-F]*[GHJ-NP-Zg-km-z][1-9A-HJ-NP-Za-km-z]{{12}}"
 """What the sieve asks for behind the first sign of base58: more than hexadecimal digits, or each id would be one."""
 
+_ALPHABETS = "\u00c0-\u024f\u0370-\u058f"
+_SCRIPTS = _ALPHABETS + "\u0590-\u1fff\u3040-\ud7ff"
+"""Letters of RFC 6531. Those of scripts that are written without spaces only in a domain: in front may stand a sentence."""
+_LABEL = f"[A-Za-z0-9{_SCRIPTS}-]"
+
 PERSONAL_RULES: tuple[Rule, ...] = (
     Rule(
         "payment-card",
@@ -44,8 +49,8 @@ PERSONAL_RULES: tuple[Rule, ...] = (
         "pattern",
         action="hash",
         keep="domain",
-        pattern=r"((?:[A-Za-z0-9_][A-Za-z0-9._+-]{0,63}|\\{0,4}\"[^\"\\\n@]{1,64}\\{0,4}\")@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,6}\.[A-Za-z]{2,24})",
-        hint=r"@[A-Za-z0-9]",
+        pattern=rf"((?:[A-Za-z0-9_{_ALPHABETS}][A-Za-z0-9._+{_ALPHABETS}-]{{0,63}}|\\{{0,4}}\"[^\"\\\n@]{{1,64}}\\{{0,4}}\")@{_LABEL}{{1,63}}(?:\.{_LABEL}{{1,63}}){{0,6}}\.(?:xn--[A-Za-z0-9-]{{2,40}}|[A-Za-z]{{2,24}}|[{_SCRIPTS}]{{2,24}}))",
+        hint=r"@(?:[A-Za-z0-9]|[^\x00-\x7f])",
         validator="email",
     ),
     Rule(

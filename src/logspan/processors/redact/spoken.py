@@ -1,0 +1,72 @@
+"""Secrets that words alone announce, with nothing assigned: `with password Tr0ub4dor9`, `config set token abc`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from logspan.processors.redact import looks
+from logspan.processors.redact.acceptance import Judge, accepts
+from logspan.processors.redact.ends import Span, trimmed
+
+_SPOKEN = re.compile(
+    r"(?:\]?[ \t]{1,24}|(?P<cell>[ \t]{0,24}[|;~][ \t]{0,24})|/|(?P<line>\r?\n)[ \t]{0,8})(?P<quote>\\{0,8}[\"'`])?"
+    r"(?=[^\s\"'`<>{}\[\]\\|]{0,512}?[0-9!#$%^&*?@+~\x80-\U0010ffff])(?P<value>[^\s\"'`<>{}\[\]\\|]{6,512})"
+)
+"""With a digit or a sign in it, as every secret that is spoken of has."""
+_LAST_WORDS = re.compile(
+    r"(?P<key>(?:[A-Za-z_][\w.-]{0,60}[ \t]){0,2}[A-Za-z_\x80-\U0010ffff][\w.-]{0,60})(?:[ \t][0-9]|[\"'`])?$"
+)
+"""A digit may stand behind: Cisco's `password 7 08731A1B` names the method."""
+_CELL = re.compile(r"[;~]")
+_NUMBERED = re.compile(r"[A-Za-z]{8,64}[0-9]{2,6}")
+_SETTING = re.compile(
+    r"(?i)\b(?:config(?:ure)?[ :]set|git config|(?:settings?|env|secrets?|variable|parameter|param|option)[ :]set|set-config)"
+    r"(?: --?[\w-]{1,32}){0,3} [^\s=\"']{0,200}?(?P<key>[A-Za-z_][\w.-]{1,100})[\"']?(?: {1,4}|=)(?:--?(?:body|value|b|v)[ =])?"
+    r"[\"']?(?P<value>[^\s\"']{1,4096})"
+)
+
+
+def spoken(text: str, judge: Judge) -> Iterator[Span]:
+    """`with password Tr0ub4dor9 (attempt 2)`: behind the words for it, what can be nothing but a secret."""
+    position = 0
+    while (match := _SPOKEN.search(text, position)) is not None:
+        start, position = match.span("value")
+        end = trimmed(text, start, position)
+        found = _spoken_of(text, match, text[start:end], judge)
+        if found and not (match["line"] and text[end : end + 1] not in ("", "\r", "\n")):
+            yield start, end, found
+        elif (cell := _CELL.search(text, start, end)) is not None:
+            position = cell.start()
+
+
+def _spoken_of(text: str, match: re.Match[str], value: str, judge: Judge) -> str | None:
+    """The rule that a value falls under by the words in front of it."""
+    is_short = _is_short_password(value)
+    looks_secret = _is_in_cell if match["cell"] else looks.is_unlike_words
+    if not (looks_secret(value) or is_short or (match["quote"] and looks.is_no_name(value))):
+        return None
+    words = _LAST_WORDS.search(text, max(0, match.start() - 80), match.start())
+    found = judge(words["key"].strip()) if words else None
+    if found is None or (is_short and (found.rule != "password" or match["cell"])):
+        return None
+    return found.rule if accepts(value, found, strict=True) else None
+
+
+def _is_in_cell(value: str) -> bool:
+    """In a row the next word may be another name: `password|sha256sum`."""
+    return looks.is_unlike_words(value) and (looks.is_no_name(value) or _NUMBERED.fullmatch(value) is not None)
+
+
+def _is_short_password(value: str) -> bool:
+    return len(value) < 8 and value.isalnum() and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+
+
+def settings(text: str, judge: Judge) -> Iterator[Span]:
+    """Commands that set something: its name, and behind a space its value (`git config`, `npm config set`, `CONFIG SET`)."""
+    if "set" not in text and "SET" not in text and "git config" not in text:
+        return
+    for match in _SETTING.finditer(text):
+        found = judge(match["key"])
+        if found and accepts(match["value"], found, strict=False) and not looks.is_prose(match["value"]):
+            yield (*match.span("value"), found.rule)
