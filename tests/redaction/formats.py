@@ -16,6 +16,7 @@ IBAN_LENGTHS = {
     "AE": 23,
     "AT": 20,
     "BE": 16,
+    "BR": 29,
     "CH": 21,
     "CZ": 24,
     "DE": 22,
@@ -27,6 +28,7 @@ IBAN_LENGTHS = {
     "GR": 27,
     "HU": 28,
     "IE": 22,
+    "IL": 23,
     "IT": 27,
     "LU": 20,
     "MT": 31,
@@ -38,6 +40,7 @@ IBAN_LENGTHS = {
     "SA": 24,
     "SE": 24,
     "TR": 26,
+    "UA": 29,
 }
 
 
@@ -63,6 +66,7 @@ SCHEMES = (
     r"62\d{14,17}",
     r"(50(18|20|38)|5893|6304|6759|676[1-3])\d{8,15}",
     r"220[0-4]\d{12}",
+    r"508[5-9]\d{12}|60628[0-9]\d{10}|63(6368|7\d{3})\d{10}|9792\d{12}",
 )
 
 
@@ -211,6 +215,11 @@ def cn_id(number: str) -> bool:
 def th_id(number: str) -> bool:
     """Thai identity number: modulo 11."""
     return len(number) == 13 and (11 - weighted(number, range(13, 1, -1)) % 11) % 10 == int(number[12])
+
+
+def be_national(number: str) -> bool:
+    """Belgian national register number: modulo 97, with a 2 in front since the year 2000."""
+    return len(number) == 11 and int(number[9:]) in (97 - int(century + number[:9]) % 97 for century in ("", "2"))
 
 
 def nric(number: str) -> bool:

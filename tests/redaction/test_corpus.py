@@ -38,6 +38,7 @@ CHECKS: dict[str, tuple[Callable[[str], bool], ...]] = {
     "za_id": (formats.za_id,),
     "cn_id": (formats.cn_id,),
     "th_id": (formats.th_id,),
+    "be_national": (formats.be_national,),
     "sg_nric": (formats.nric,),
     "it_codice_fiscale": (formats.codice_fiscale,),
     "us_mbi": (formats.us_mbi,),
@@ -169,13 +170,13 @@ def test_a_secret_is_found_in_part_and_in_disguise(secret: str, output: str, fou
 def whole(case: Case, pattern: str) -> list[str]:
     """The numbers in a case, as the input has them, without their separators."""
     text = case.text if case.text is not None else json.dumps(case.attributes, ensure_ascii=False)
-    return [re.sub(r"[\s.\-\u2013/_]", "", found) for found in re.findall(pattern, text)]
+    return [re.sub(r"[\s.\-\u2010-\u2015/_]", "", found) for found in re.findall(pattern, text)]
 
 
 def test_cards_are_valid() -> None:
     """Each case of a card holds one that passes Luhn and belongs to a scheme, whatever separates its digits."""
     for case in readable("card"):
-        written = [rf"(?<!\d)\d(?:{separator}\d){{12,18}}(?!\d)" for separator in (r"[\s.\-\u2013/_]?", "[ -]?")]
+        written = [rf"(?<!\d)\d(?:{separator}\d){{12,18}}(?!\d)" for separator in (r"[\s.\-\u2010-\u2015/_]?", "[ -]?")]
         assert any(formats.card(number) for pattern in written for number in whole(case, pattern)), case.id
 
 
