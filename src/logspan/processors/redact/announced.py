@@ -8,7 +8,7 @@ from logspan.expressions import pattern_set
 from logspan.processors.redact.acceptance import Judge
 from logspan.processors.redact.declared import blocks, calls
 from logspan.processors.redact.ends import Span
-from logspan.processors.redact.spoken import settings, spoken
+from logspan.processors.redact.spoken import said, settings, spoken
 from logspan.processors.redact.structure import assigned, options, siblings
 from logspan.processors.redact.tables import columns
 
@@ -52,6 +52,7 @@ class Announced:
         yield from siblings(text, judge)
         yield from options(text, judge)
         yield from settings(text, judge)
+        yield from said(text, judge)
         yield from calls(text, judge)
         if "\n" in text:
             yield from columns(text, judge)

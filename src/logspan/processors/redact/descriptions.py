@@ -23,13 +23,27 @@ _LABEL = re.compile(r"[a-z]{1,40}[0-9]{0,4}(?:[-.][a-z]{0,40}[0-9]{0,4}){0,16}")
 """A name that people give (RFC 1123)."""
 _COUNTS = frozenset({"count", "total", "max", "min", "limit", "size", "length"})
 _COUNTED = ("cookie", "session", "token")
+_ABOUT = frozenset(
+    {
+        *("type", "kind", "expires_in", "expires_at", "expires", "expiry", "expired", "ttl", "issued_at", "created_at"),
+        *("algorithm", "alg", "provider", "method", "source", "enabled", "active", "count", "status", "state", "mode"),
+        *("length", "rotated_at", "last_used", "version", "scope", "scopes", "valid", "required"),
+    }
+)
+_DESCRIBED = ("token", "session", "credential", "secret", "api-key", "private-key", "csrf")
+_LONGEST_WORD = 32
 _LONGEST = 4_096
 
 
 def is_description(value: object, rule: str) -> bool:
     """Whether a mapping or a list holds no secret, although a key's rule says so."""
     if isinstance(value, dict):
-        return _is_schema(value) or _is_count(value, rule) or (rule == "secret" and _is_reference(value))
+        return (
+            _is_schema(value)
+            or _is_count(value, rule)
+            or _is_about(value, rule)
+            or (rule == "secret" and _is_reference(value))
+        )
     if not isinstance(value, list):
         return False
     return all(map(_is_complaint, value)) or (rule == "secret" and all(map(_is_reference, value)))
@@ -65,6 +79,13 @@ def _is_count(value: dict[str, object], rule: str) -> bool:
     """`{"cookies": {"enabled": true, "count": 2}}`, but no `{"pin": {"size": 4711}}`."""
     counts = _COUNTS if rule in _COUNTED else ()
     return all(isinstance(item, bool) or (isinstance(item, int) and key in counts) for key, item in value.items())
+
+
+def _is_about(value: dict[str, object], rule: str) -> bool:
+    """`{"token": {"type": "bearer", "expires_in": "3600"}}`: what is said of a secret that is not there."""
+    if rule not in _DESCRIBED or not value or not _ABOUT.issuperset(map(str.lower, value)):
+        return False
+    return not any(looks.is_unlike_words(str(item)) or len(str(item)) > _LONGEST_WORD for item in value.values())
 
 
 def _is_complaint(item: object) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from logspan.processors.redact import looks
 from logspan.processors.redact.acceptance import Judge
@@ -41,19 +42,29 @@ _SAID_OPENLY = frozenset(
 """Fields of RFC 7616, RFC 5849, HTTP signatures and AWS that open nothing."""
 
 
-def cookies(text: str, start: int, judge: Judge) -> Iterator[Span]:
+class Parts(NamedTuple):
+    """What of a header is secret, and where it ends."""
+
+    spans: list[Span]
+    end: int
+
+
+def cookies(text: str, start: int, judge: Judge) -> Parts | None:
     """RFC 6265: the values of `name=value; name=value`, but not of a cookie's own attributes; the same of a printed jar."""
     if (jar := _JAR.match(text, start)) is not None:
-        kept = _KEPT.finditer(text, *jar.span())
-        yield from (
-            (*match.span("value"), "cookie") for match in kept if is_session(match["name"], match["value"], judge)
-        )
-        return
+        return Parts([*_sessions(_KEPT.finditer(text, *jar.span()), judge)], jar.end())
+    found: list[re.Match[str]] = []
     position = _OPENING.match(text, start).end()  # type: ignore[union-attr]  # it matches anywhere
     while (match := _COOKIE.match(text, position)) is not None:
         if ";" not in match["joint"] and position > start + 4:
-            return  # the next of them has a `;` in front
+            break  # the next of them has a `;` in front
         position = match.end()
+        found.append(match)
+    return Parts([*_sessions(found, judge)], position) if any(match["value"] for match in found) else None
+
+
+def _sessions(found: Iterable[re.Match[str]], judge: Judge) -> Iterator[Span]:
+    for match in found:
         if match["value"] and is_session(match["name"], match["value"], judge):
             yield (*match.span("value"), "cookie")
 
@@ -70,12 +81,14 @@ def is_preference(value: str) -> bool:
     return _PREFERENCE.fullmatch(value) is not None
 
 
-def challenge(text: str, start: int, judge: Judge) -> Iterator[Span]:
+def challenge(text: str, start: int, judge: Judge) -> Parts | None:
     """RFC 9110: the fields behind a scheme, but for those that open nothing."""
     del judge
     scheme = _SCHEME.match(text, start)
-    if scheme is not None and not looks.is_prose(scheme["other"] or ""):
-        yield from fields(text, scheme.end(), "authorization")
+    if scheme is None or looks.is_prose(scheme["other"] or ""):
+        return None
+    spans = [*fields(text, scheme.end(), "authorization")]
+    return Parts(spans, spans[-1][1]) if spans else None
 
 
 def fields(text: str, start: int, rule: str) -> Iterator[Span]:

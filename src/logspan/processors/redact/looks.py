@@ -152,6 +152,11 @@ _METHOD = re.compile(r"(?i)(?:argon2|pbkdf2|s?sha[0-9]|oauth2|base[0-9]|utf|saml
 """Names of methods and formats that have a digit within."""
 
 
+def is_made(value: str) -> bool:
+    """Whether it stands behind `user:` and can be nothing but a password or a token."""
+    return is_unlike_words(value) and (is_no_name(value) or len(value) >= 24)
+
+
 def is_no_name(value: str) -> bool:
     """Whether it has digits, and capitals or signs that names do not have."""
     return any(map(str.isdigit, value)) and any(

@@ -21,13 +21,13 @@ from logspan.processors.redact.structure import options
 
 Parser = Callable[[str, Judge], Iterator[Span]]
 
-_BEARER = re.compile(r"(?i)(?<![A-Za-z0-9])bearer(?:[\s:=+]|%20){1,8}[\"']?(?P<token>[A-Za-z0-9_~+/.=%:|-]{6,8192})")
+_BEARER = re.compile(r"(?i)(?<![A-Za-z0-9])bearer(?:[\s:=+,]|%20){1,8}[\"']?(?P<token>[A-Za-z0-9_~+/.=%:|-]{6,8192})")
 _BASIC = re.compile(r"(?i)(?<![A-Za-z0-9])basic(?:[\s:=+]|%20){1,8}[\"']?(?P<token>[A-Za-z0-9+/_-]{6,4096}={0,2})")
 _SCHEME = re.compile(
     r"(?i)(?<![A-Za-z0-9])(?:(?P<rest>digest|hawk|oauth|aws4-hmac-sha256|signature) (?P<fields>[A-Za-z_-]{2,40}=[^\r\n'`]{1,8192})"
-    r"|(?:token|negotiate|ntlm|apikey|api-key|bot|splunk|genie-?key|sso-key|hmac|key) (?P<token>[A-Za-z0-9_~+/.=:-]{16,8192}))"
+    r"|(?:token|negotiate|ntlm|ssws|sharedkey|apikey|api-key|bot|splunk|genie-?key|sso-key|hmac|key) (?P<token>[A-Za-z0-9_~+/.=:-]{16,8192}))"
 )
-_PEM = re.compile(r"-{2,5} ?BEGIN (?P<what>[A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)?) ?-{0,5}")
+_PEM = re.compile(r"-{2,5} ?BEGIN(?P<what>[ +][A-Z0-9 +]{0,40}?PRIVATE[ +]KEY(?:[ +]BLOCK)?) ?-{0,5}")
 _PEM_BARE = re.compile(r"(?P<body>(?:AAAAB3NzaC1|b3BlbnNzaC1rZXk)[A-Za-z0-9+/=\s\\]{40,16384})")
 _PPK = re.compile(r"PuTTY-User-Key-File")
 _USERINFO = re.compile(
@@ -55,6 +55,8 @@ _PIPED = re.compile(
     r"\b(?:echo|printf)(?: -[a-zA-Z]{1,4})? {1,4}[\"']?(?P<password>[^\s\"'|]{6,512})[\"']? {0,4}\|[^|\r\n]{0,200}?"
     r"(?:--password-stdin|--stdin|--with-token|--passphrase-fd|\b(?:ch)?passwd|\bsudo -S|\bgpg\b|\bkinit\b|\bcryptsetup\b)"
 )
+_FTP = re.compile(r"[\"'](?:PASS|pass) (?P<password>[^\s\"']{4,512})(?:\\r\\n)?[\"']")
+"""The command of FTP and POP3, as it is logged."""
 _DASH_P = re.compile(
     r"(?i)\b(?:mysql(?:dump|admin|import)?|mariadb(?:-dump)?|mongo(?:sh|dump|restore|export)?|sshpass|docker login|podman login"
     r"|redis-cli|sqlcmd|plink|pscp|unrar|zip|7z|htpasswd|ldapsearch|unzip|smbclient|az login|helm registry login|ftp|isql|bcp|psexec|useradd|usermod)\b"
@@ -147,9 +149,9 @@ _KEY_BODY = re.compile(
 
 
 def _end_of_key(text: str, start: int, what: str) -> int:
-    end = text.find(f"END {what}", start)
+    end = text.find(f"END{what}", start)
     if end >= 0 and "BEGIN" not in text[start:end]:
-        end += len(what) + 4
+        end += len(what) + 3
         while end < len(text) and text[end] in "- ":
             end += 1
         return end
@@ -187,17 +189,15 @@ def _passwords(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
             yield match.span("user")  # a token in place of the user: https://<token>@github.com
     for expression in (_HOSTED, _SLASHED):
         for match in expression.finditer(text, start, end):
-            if not looks.is_placeholder(match["password"]) and (not _is_bare(match) or _is_made(match["password"])):
+            if not looks.is_placeholder(match["password"]) and (
+                not _is_bare(match) or looks.is_made(match["password"])
+            ):
                 yield match.span("password")
 
 
 def _is_bare(match: re.Match[str]) -> bool:
     """Whether the host is a word alone: `user:password@db`."""
     return match.re is _HOSTED and match["bare"] is not None
-
-
-def _is_made(password: str) -> bool:
-    return looks.is_unlike_words(password) and looks.is_no_name(password)
 
 
 def _end_of_authority(rest: str) -> int:
@@ -231,7 +231,12 @@ _DIGEST = re.compile(r"[0-9a-fA-F]{32}")
 def command(text: str, judge: Judge) -> Iterator[Span]:
     """`curl -u user:password`, `mysql -psecret`, `--token value`."""
     yield from ((start, end, "command-line") for start, end, _ in options(text, judge))
-    for expression, is_password in ((_CURL, _is_login), (_AUTH, _is_unlike_words), (_PIPED, _is_value)):
+    for expression, is_password in (
+        (_CURL, _is_login),
+        (_AUTH, _is_unlike_words),
+        (_PIPED, _is_value),
+        (_FTP, _is_value),
+    ):
         for match in expression.finditer(text):
             if is_password(match):
                 yield (*match.span("password"), "command-line")

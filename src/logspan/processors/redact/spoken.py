@@ -15,7 +15,7 @@ _SPOKEN = re.compile(
 )
 """With a digit or a sign in it, as every secret that is spoken of has."""
 _LAST_WORDS = re.compile(
-    r"(?P<key>(?:[A-Za-z_][\w.-]{0,60}[ \t]){0,2}[A-Za-z_\x80-\U0010ffff][\w.-]{0,60})(?:[ \t][0-9]|[\"'`])?$"
+    r"(?P<key>(?:[A-Za-z_][\w.-]{0,60}[ \t]){0,2}[A-Za-z_\x80-\U0010ffff][\w.-]{0,60})(?:[ \t][0-9]|[\"'`])?\Z"
 )
 """A digit may stand behind: Cisco's `password 7 08731A1B` names the method."""
 _CELL = re.compile(r"[;~]")
@@ -38,6 +38,23 @@ def spoken(text: str, judge: Judge) -> Iterator[Span]:
             yield start, end, found
         elif (cell := _CELL.search(text, start, end)) is not None:
             position = cell.start()
+
+
+def said(text: str, judge: Judge) -> Iterator[Span]:
+    """`The generated password for the built-in user is: Tr0ub4dor9`."""
+    if " is" not in text and " was" not in text:
+        return
+    for match in _SAID.finditer(text):
+        value = match["value"].rstrip(".,;)")
+        found = judge(match["key"]) if match["quote"] or looks.is_unlike_words(value) else None
+        if found and accepts(value, found, strict=True):
+            yield match.start("value"), match.start("value") + len(value), found.rule
+
+
+_SAID = re.compile(
+    r"(?<![\w.-])(?P<key>[A-Za-z_][\w.-]{0,40}(?: [A-Za-z_][\w.-]{0,40})?) (?:for|of|to)(?: [\w.@'/-]{1,40}){1,8} (?:is|was)(?: ?[:=])? {0,2}"
+    r"(?P<quote>[\"'`])?(?P<value>[^\s\"'`]{6,512})"
+)
 
 
 def _spoken_of(text: str, match: re.Match[str], value: str, judge: Judge) -> str | None:

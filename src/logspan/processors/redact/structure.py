@@ -105,9 +105,9 @@ def assigned(text: str, judge: Judge) -> Iterator[Span]:
             if match["typed"]:  # it may have been a key itself: `$env:API_TOKEN = "..."`
                 position = match.end("close") + 1
             continue
-        if found.rule in _IN_PARTS and (parts := list(_IN_PARTS[found.rule](text, match.end(), judge))):
-            yield from parts
-            position = parts[-1][1]
+        if found.rule in _IN_PARTS and (parts := _IN_PARTS[found.rule](text, match.end(), judge)) is not None:
+            yield from parts.spans
+            position = parts.end
             continue
         phrase = _PHRASE.match(text, match.end()) if _PHRASE_KEY.search(match["key"]) else None
         span = phrase.span("words") if phrase else _assigned_value(text, match, found)
@@ -152,15 +152,26 @@ def _assigned_value(text: str, match: re.Match[str], found: Judged) -> tuple[int
         return None
     if found.rule == "cookie" and "=" in value:
         return None
-    if value.isdigit() and match["key"].lower().rstrip("\"'").endswith(PLURALS):
+    if value.isdigit() and _is_count(match["key"].lower().rstrip("\"'"), value):
         return None
     return span
+
+
+def _is_count(key: str, value: str) -> bool:
+    """How many there are: `tokens: 812`, `backup codes: 10 remaining`."""
+    return key.endswith(PLURALS) or (key.endswith("codes") and len(value) < _CODE)
+
+
+_CODE = 4
+"""Digits of a code that may be one."""
+_SUBJECTS = ("password", "passwords", "token", "tokens")
+"""What a program that is called like a key says first: `passwd: password updated`."""
 
 
 def _says_nothing(text: str, match: re.Match[str], separator: str, value: str) -> bool:
     """`token=token` is an argument of a program, `arn:...:secret:name` and `://token:...@host` are addresses."""
     key = match["key"]
-    same = value.lower() in (key.lower(), key.lower().rpartition("_")[2], key.lower().rpartition(".")[2])
+    same = value.lower() in (key.lower(), key.lower().rpartition("_")[2], key.lower().rpartition(".")[2], *_SUBJECTS)
     if separator == ":" and "@" in value and text[: match.start()].endswith("://"):
         return True  # a user of that name, and the password in front of the host
     return same or (

@@ -78,11 +78,19 @@ def unlike_words(text: str, start: int, end: int) -> Place | None:
     return (start, end) if looks.is_unlike_words(text[start:end]) else None
 
 
+def secretive(text: str, start: int, end: int) -> Place | None:
+    """No plain word and no placeholder."""
+    return (start, end) if looks.is_secretive(text[start:end]) else None
+
+
 def login_password(text: str, start: int, end: int) -> Place | None:
     """What stands beside a user's name: unlike words, and in an argument for both no plain word."""
     if _ARGUMENT.search(text, max(0, start - 100), start) and looks.is_secretive(text[start:end]):
         return start, end
-    return unlike_words(text, start, end)
+    end = start + len(text[start:end].rstrip(".,:;!?)"))
+    value = text[start:end]
+    is_mixed = looks.is_no_name(value) and any(map(str.isupper, value)) and any(map(str.islower, value))
+    return (start, end) if is_mixed or looks.is_unlike_words(value) else None
 
 
 _ARGUMENT = re.compile(r"(?i)(?:auth=|auth ?|basic_?auth=?)[(\[][^()\[\]]*$")
@@ -93,9 +101,9 @@ def email(text: str, start: int, end: int) -> Place | None:
     local, _, domain = text[start:end].partition("@")
     if domain.rpartition(".")[2].lower() in _NO_TLD or ".." in domain or domain.startswith("-"):
         return None
-    if text[max(0, start - 2) : start] == "//" or _IN_ADDRESS.search(text[max(0, start - 64) : start]):
+    if text[max(0, start - 2) : start] == "//" or _IN_ADDRESS.search(text[max(0, start - 512) : start]):
         return None
-    if text[end : end + 2] in (":/", ":~") and _USER.search(text[max(0, start - 65) : start]):
+    if _USER.search(text[max(0, start - 65) : start]) and (text[end : end + 2] in (":/", ":~") or looks.is_made(local)):
         return None
     if local in ("git", "hg", "svn") and text[end : end + 1] in (":", "/"):
         return None
@@ -104,7 +112,7 @@ def email(text: str, start: int, end: int) -> Place | None:
 
 _USER = re.compile(r"(?:^|[^A-Za-z0-9/@:])[\w.%+-]{1,64}:$")
 """In front of a password, and that in front of the host of `scp`."""
-_IN_ADDRESS = re.compile(r"://[^\s/@]*:$")
+_IN_ADDRESS = re.compile(r"://[^\s/@:]*:[^\s/@]*$")
 
 
 def phone(text: str, start: int, end: int) -> Place | None:
@@ -159,6 +167,7 @@ VALIDATORS: MappingProxyType[str, Validator] = MappingProxyType(
         "opaque": opaque,
         "path-token": path_token,
         "unlike-words": unlike_words,
+        "secretive": secretive,
         "login-password": login_password,
         "card": card,
         "email": email,

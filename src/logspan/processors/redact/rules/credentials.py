@@ -20,7 +20,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         "auth-scheme",
         "parser",
         parser="scheme",
-        hint=r"(?i)(?:authorization|x-auth)|\b(?:digest|negotiate|ntlm|token|apikey|aws4-hmac-sha256) ",
+        hint=r"(?i)(?:authorization|x-auth)|\b(?:digest|negotiate|ntlm|token|apikey|ssws|sharedkey|aws4-hmac-sha256) ",
     ),
     Rule(
         "pem-private-key",
@@ -48,7 +48,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         "command-line",
         "parser",
         parser="command",
-        hint=r"(?i)\bcurl\b|\s-[apwku]\b|\bAUTH[\s\"]|\bLOGIN\s|\bwget\b|-(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bhttps? -|\bxhs? -|\bnet user?\b|rabbitmqctl|\bSETUSER\b|\bIDENTIFY |ConvertTo-Secure|\bopenssl enc\b|\bsqlplus|\bsqlldr|(?:imp|exp)dp\b|\brman\b|\| ?(?:chpasswd|passwd|sudo|gpg|kinit|cryptsetup)|\bpsexec|\buser(?:add|mod)",
+        hint=r"(?i)\bcurl\b|\s-[apwku]\b|\bAUTH[\s\"]|\bLOGIN\s|\bwget\b|-(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bhttps? -|\bxhs? -|\bnet user?\b|rabbitmqctl|\bSETUSER\b|\bIDENTIFY |[\"\']PASS |ConvertTo-Secure|\bopenssl enc\b|\bsqlplus|\bsqlldr|(?:imp|exp)dp\b|\brman\b|\| ?(?:chpasswd|passwd|sudo|gpg|kinit|cryptsetup)|\bpsexec|\buser(?:add|mod)",
     ),
     Rule(
         "sql",
@@ -72,8 +72,9 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         r"|\$(?:1|5|6|7|y|gy|md5|sha1|apr1|scrypt|pbkdf2(?:-sha[0-9]{1,3})?)\$(?:[A-Za-z0-9./+=,-]{1,64}\$){1,3}[A-Za-z0-9./+]{20,172}={0,2}"
         r"|pbkdf2(?:_|:|-)sha[0-9]{1,3}[$:][0-9]{1,9}[$:][^$:\s]{1,64}[$:][A-Za-z0-9+/]{20,172}={0,2}"
         r"|scrypt:[0-9]{1,9}:[0-9]{1,4}:[0-9]{1,4}\$[^$\s]{1,64}\$[0-9a-f]{64,256}"
+        r"|\$[PHS]\$[./A-Za-z0-9]{20,60}|SCRAM-SHA-(?:1|256|512)\$[0-9]{1,9}:[A-Za-z0-9+/=]{8,172}\$[A-Za-z0-9+/=:]{20,400}|\bmd5[0-9a-f]{32}\b"
         r"|\{S?(?:SHA(?:256|384|512)?|MD5)\}[A-Za-z0-9+/]{16,172}={0,2})",
-        hint=r"\$(?:2[abxy]?|argon2[id]{1,2}|[1567]|g?y|md5|sha1|apr1|scrypt|pbkdf2[a-z0-9-]{0,8})\$|pbkdf2[_:-]sha|scrypt:[0-9]|\{S?(?:SHA|MD5)",
+        hint=r"\$(?:[PHS]|2[abxy]?|argon2[id]{1,2}|[1567]|g?y|md5|sha1|apr1|scrypt|pbkdf2[a-z0-9-]{0,8})\$|pbkdf2[_:-]sha|scrypt:[0-9]|SCRAM-SHA-[0-9]+\$|\bmd5[0-9a-f]{8}|\{S?(?:SHA|MD5)",
     ),
     Rule(
         "storage-key",
@@ -141,12 +142,20 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
     Rule(
         "login-pair",
         "pattern",
-        pattern=r"(?i)\b(?:login|logon|log in|credentials?|auth|signin|user|user(?:name)?(?: ?[/&+] ?| and )pass(?:word|wd)?)"
+        pattern=r"(?i)\b(?:login|logon|log in|credentials?|auth|signin|addauth \w{1,16}|user|user(?:name)?(?: ?[/&+] ?| and )pass(?:word|wd)?)"
         r"(?: (?:as|for|with|attempt|using))?[ :=]{1,3}[\w.@-]{1,64}(?:[/:]| / )([^\s/:,;\"']{8,128})"
         r"|(?:auth|login|credentials?|creds)(?: ?= ?| )?[(\[]\s{0,4}[bru]?[\"'][^\"'\n]{1,64}[\"'],\s{0,4}[bru]?[\"']([^\"'\n]{6,128})[\"']",
-        hint=r"(?i)(?:(?:log[io]n|credentials?|log in|signin|auth|user)(?: (?:as|for|with|attempt|using))?|pass(?:word|wd)?)[ :=]+[\w.@-]+(?:[/:]| / )"
+        hint=r"(?i)(?:(?:log[io]n|credentials?|log in|signin|auth|user|addauth \w+)(?: (?:as|for|with|attempt|using))?|pass(?:word|wd)?)[ :=]+[\w.@-]+(?:[/:]| / )"
         r"|(?:auth|login|credentials?|creds)[ =]*[(\[]\s*[bru]?[\"']",
         validator="login-password",
+    ),
+    Rule(
+        "pgpass",
+        "pattern",
+        # a line of PostgreSQL's password file: host, port, database, user, password
+        pattern=r"(?:^|[\s\"'=])[\w.*-]{1,253}:(?:54[0-9]{2}|64[0-9]{2}|\*):[^\s:]{1,64}:[^\s:]{1,64}:([^\s\"']{4,256})",
+        hint=r":(?:[56]4[0-9]{2}|\*):[^\s:]+:[^\s:]+:",
+        validator="secretive",
     ),
     Rule(
         "azure-client-secret",

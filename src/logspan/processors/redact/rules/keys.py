@@ -12,6 +12,18 @@ _WHOSE_KEY = (
     *("segment", "amplitude", "mixpanel", "pagerduty", "opsgenie", "launchdarkly", "supabase", "hubspot", "zendesk"),
     *("vault", "vendor", "partner", "merchant", "gateway", "provider", "service account", "publisher"),
     *("deploy", "signature", "hashing", "verification", "admin", "server", "webhook", "provisioning", "enrollment"),
+    *(
+        "fastly",
+        "ngrok",
+        "postman",
+        "linear",
+        "notion",
+        "airtable",
+        "elastic",
+        "openrouter",
+        "huggingface",
+        "perplexity",
+    ),
     *("registration", "write", "ingestion", "crypto", "jwt", "oauth", "agent", "bot", "symmetric"),
 )
 """Whose key, or what for: `stripeKey`, `deploy_key`."""

@@ -71,6 +71,7 @@ _SHAPES: tuple[tuple[str, str, str, str, int], ...] = (
     ("brevo-key", r"(?:xkeysib|xsmtpsib)-", r"", "A-Za-z0-9-", 40),
     ("resend-key", r"re_", r"", "A-Za-z0-9_", 20),
     ("twilio-key", r"SK", r"", "a-f0-9", 32),
+    ("twilio-auth-token", r"", r"AC[a-f0-9]{32}:", "a-f0-9", 32),
     ("telegram-token", r"(?:bot)?", r"[0-9]{8,10}:AA", _URL, 32),
     ("figma-token", r"figd_", r"", _URL, 30),
     ("notion-token", r"(?:secret_|ntn_)", r"", _WORD, 40),
@@ -219,6 +220,9 @@ _SHAPES: tuple[tuple[str, str, str, str, int], ...] = (
     ("grafana-legacy-key", r"eyJrIjoi", r"", "A-Za-z0-9=+/", 60),
     ("lightspeed-token", r"lsxs_pt_", r"", _URL, 30),
     ("mergify-key", r"mka_", r"", _WORD, 30),
+    ("matrix-token", r"syt_", r"", "A-Za-z0-9_", 20),
+    ("nostr-key", r"nsec1", r"", "02-9ac-hj-np-z", 50),
+    ("stripe-client-secret", r"", r"(?:pi|seti|si|src|cs)_[A-Za-z0-9_]{10,80}_secret_", _WORD, 16),
     ("unkey-key", r"unkey_", r"", _WORD, 20),
 )
 
@@ -236,6 +240,8 @@ _HINTS = {
     "infisical-token": r"st\.[a-f0-9]{6}",
     "new-relic-licence": "NRAL",
     "salesforce-token": "00D[A-Za-z0-9]{6}",
+    "stripe-client-secret": "_secret_[A-Za-z0-9]{6}",
+    "twilio-auth-token": "AC[a-f0-9]{6}[a-f0-9]*:",
     "telegram-token": ":AA",
     "terraform-token": r"\.atlasv1\.",
 }
