@@ -115,6 +115,30 @@ UNITS = [
         "net use /user:a ",
     ),
     *("password\n", "Az", "+ASt", "auth ", "\n  password: >\n "),
+    *(
+        "password;a1b2c3",
+        "password | a1 ",
+        "[password] ",
+        "password (a) = ",
+        "password[1]=",
+        "password for a ",
+        "a;1;",
+        "~a1",
+    ),
+    *("config set a ", "config set password/", "git config ", "password of a: ", "auth=('a', ", "a:1@b ", "*:*:a:b:"),
+    *(
+        "cookie: {'a': 'b', ",
+        "Authorization: Digest a=b, ",
+        'authorization: x a="',
+        "pi_a_secret_",
+        "backup codes: 1234567, ",
+    ),
+    *(
+        "password=? parameters: (",
+        "insert into t (password) values (?) ",
+        "password=? parameters: $1 = 'a', ",
+        "password (",
+    ),
 ]
 
 

@@ -42,8 +42,64 @@ WRITTEN = [
     "app/{}@//db:1521/svc",
     "args=['curl', '-u', 'ann:{}', 'https://h']",
     "mysql -u root -p{} app",
+    "rabbitmqctl add_user ann {}",
+    "npm config set //r.example/:_authToken {}",
+    "git config --global user.password {}",
+    "aws configure set aws_secret_access_key {}",
+    "New-Object PSCredential 'ann', (ConvertTo-SecureString '{}' -AsPlainText)",
+    "echo '{}' | passwd --stdin root",
+    # rows, brackets, pairs
+    "auth | password | {} | ok",
+    "user=ann;password;{}",
+    "ann~password~{}",
+    "[password] {}",
+    "password (of ann) = {}",
+    "password[0]={}",
+    "password for ann@local: {}",
+    "the generated password for the built-in user of the cluster is : {}",
+    "requests.get(url, auth=('ann', '{}'))",
+    "Default credentials: admin / {}",
+    "db-1:5432:shop:app:{}",
+    "app:{}@db",
+    # values bound to a statement
+    "[SQL: INSERT INTO users (name, password) VALUES (?, ?)]\n[parameters: ('ann', '{}')]",
+    "INSERT INTO users (password, name) VALUES (%s, %s)\n[generated in 0.0002s] ('{}', 'ann')",
+    "UPDATE users SET name = ?, password = ? WHERE id = ? -- args: ['ann', '{}', 7]",
+    "execute s: INSERT INTO u (name, password) VALUES ($2, $1)\nDETAIL:  parameters: $1 = '{}', $2 = 'ann'",
     "%257B%2522password%2522%253A%2520%2522{}%2522%257D",
 ]
+
+
+BOUND = [
+    ("[SQL: INSERT INTO users (name, password) VALUES (?, ?)]\n[parameters: ('ann', '{}')]", "('ann', '"),
+    ("[SQL: SELECT 1 FROM u WHERE name = ? AND password = ? AND id = ?]\n[parameters: ('ann', '{}', 7)]", "', 7)]"),
+    ("INSERT INTO u (name, password) VALUES (now(), ?) [parameters: ('{}', 'ann')]", "', 'ann')]"),
+]
+
+
+@pytest.mark.parametrize(("line", "rest"), BOUND)
+def test_of_the_values_bound_to_a_statement_those_of_sensitive_columns_go(line: str, rest: str) -> None:
+    """The others stay, and so does a statement without its values."""
+    redacted = REDACTOR.text(line.format(MADE))
+    assert MADE not in redacted
+    assert rest in redacted
+    statement = line.partition("\n")[0].partition(" [param")[0]
+    assert REDACTOR.text(statement) == statement
+
+
+CHALLENGES = [
+    'Authorization: Digest username="ann", realm="a", response="{}", qop=auth',
+    "Authorization: AWS4-HMAC-SHA256 Credential=AKIAQ3EGRZ2TTVPNX7AB/20240603/eu-west-1/s3/aws4_request, Signature={}",
+    'Authorization: OAuth oauth_token="{}", oauth_version="1.0"',
+]
+
+
+@pytest.mark.parametrize("line", CHALLENGES)
+def test_of_an_answer_to_a_challenge_the_secret_fields_go(line: str) -> None:
+    """Who, where and when stay readable."""
+    redacted = REDACTOR.text(line.format(MADE))
+    assert MADE not in redacted
+    assert any(said in redacted for said in ('username="ann"', "/20240603/eu-west-1/s3/", 'oauth_version="1.0"'))
 
 
 @pytest.mark.parametrize("line", WRITTEN)

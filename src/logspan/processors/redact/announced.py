@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from logspan.expressions import pattern_set
 from logspan.processors.redact.acceptance import Judge
+from logspan.processors.redact.bindings import bindings
 from logspan.processors.redact.declared import blocks, calls
 from logspan.processors.redact.ends import Span
 from logspan.processors.redact.spoken import said, settings, spoken
@@ -53,6 +54,7 @@ class Announced:
         yield from options(text, judge)
         yield from settings(text, judge)
         yield from said(text, judge)
+        yield from bindings(text, judge)
         yield from calls(text, judge)
         if "\n" in text:
             yield from columns(text, judge)

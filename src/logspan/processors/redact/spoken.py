@@ -18,11 +18,11 @@ _LAST_WORDS = re.compile(
     r"(?P<key>(?:[A-Za-z_][\w.-]{0,60}[ \t]){0,2}[A-Za-z_\x80-\U0010ffff][\w.-]{0,60})(?:[ \t][0-9]|[\"'`])?\Z"
 )
 """A digit may stand behind: Cisco's `password 7 08731A1B` names the method."""
-_CELL = re.compile(r"[;~]")
+_CELL = re.compile(r"(?<=\w)[;~](?=[^\s;~]{6})")
 _NUMBERED = re.compile(r"[A-Za-z]{8,64}[0-9]{2,6}")
 _SETTING = re.compile(
     r"(?i)\b(?:config(?:ure)?[ :]set|git config|(?:settings?|env|secrets?|variable|parameter|param|option)[ :]set|set-config)"
-    r"(?: --?[\w-]{1,32}){0,3} [^\s=\"']{0,200}?(?P<key>[A-Za-z_][\w.-]{1,100})[\"']?(?: {1,4}|=)(?:--?(?:body|value|b|v)[ =])?"
+    r"(?: --?[\w-]{1,32}){0,3} (?:[^\s=\"']{0,200}[/:.])?(?P<key>[A-Za-z_][\w.-]{1,100})[\"']?(?: {1,4}|=)(?:--?(?:body|value|b|v)[ =])?"
     r"[\"']?(?P<value>[^\s\"']{1,4096})"
 )
 
@@ -42,7 +42,7 @@ def spoken(text: str, judge: Judge) -> Iterator[Span]:
 
 def said(text: str, judge: Judge) -> Iterator[Span]:
     """`The generated password for the built-in user is: Tr0ub4dor9`."""
-    if " is" not in text and " was" not in text:
+    if " for " not in text and " of " not in text and " to " not in text:
         return
     for match in _SAID.finditer(text):
         value = match["value"].rstrip(".,;)")
@@ -52,7 +52,7 @@ def said(text: str, judge: Judge) -> Iterator[Span]:
 
 
 _SAID = re.compile(
-    r"(?<![\w.-])(?P<key>[A-Za-z_][\w.-]{0,40}(?: [A-Za-z_][\w.-]{0,40})?) (?:for|of|to)(?: [\w.@'/-]{1,40}){1,8} (?:is|was)(?: ?[:=])? {0,2}"
+    r"(?<![\w.-])(?P<key>[A-Za-z_][\w.-]{0,40}(?: [A-Za-z_][\w.-]{0,40})?) (?:for|of|to)(?: [\w.@'/-]{1,40}){1,8}(?: (?:is|was)(?: ?[:=])?|[:=]) {1,2}"
     r"(?P<quote>[\"'`])?(?P<value>[^\s\"'`]{6,512})"
 )
 
