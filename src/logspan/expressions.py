@@ -93,21 +93,30 @@ class Pattern:
         return self._compiled().search(text) is not None
 
 
-@functools.lru_cache(maxsize=16)
-def pattern_set(expressions: tuple[str, ...], *, alike: bool = False) -> Callable[[str], Sequence[int] | None]:
-    """Many expressions at once: which of them match somewhere in a text, in one pass over it.
+Named = Sequence[int] | None
+"""The positions of the expressions that match somewhere in a text; None or nothing when there are none."""
 
-    What is returned gives the positions of these; None or nothing when there are none. `alike`: all digits but the zero
-    are alike to it, so it may say too much. The automaton of a set grows with all that it has to tell apart, and
-    numbers and ids are new in each text: that of such a look stays small, and fast. Its expressions must have no class
-    like `[^1-9]`, that some digits are in.
+
+def pattern_set(expressions: tuple[str, ...], *, alike: bool = False) -> Callable[[str], Named]:
+    """Many expressions at once: which of them match somewhere in a text, in one pass over it. See `sieve`."""
+    asked = sieve(expressions, alike=alike)
+    return lambda text: asked(text.encode())
+
+
+@functools.lru_cache(maxsize=16)
+def sieve(expressions: tuple[str, ...], *, alike: bool = False) -> Callable[[bytes], Named]:
+    """The same of texts in UTF-8.
+
+    `alike`: all digits but the zero are alike to it, so it may say too much. The automaton of a set grows with all that
+    it has to tell apart, and numbers and ids are new in each text: that of such a look stays small, and fast. Its
+    expressions must have no class like `[^1-9]`, that some digits are in.
     """
     if alike:
         expressions = tuple(map(digits_alike, expressions))
     re2 = re2_module()
     if re2 is None:
         match = _re_set(expressions)
-        return (lambda text: match(re.sub("[1-9]", "1", text))) if alike else match
+        return (lambda data: match(data.translate(_ALIKE))) if alike else match
     return (_AlikeSieve if alike else _Sieve)(lambda: _re2_set(re2, expressions))
 
 
@@ -128,12 +137,12 @@ _ALIKE = bytes(49 if 49 <= byte <= 57 else byte for byte in range(256))
 
 
 class _Sieve(OfThisProcess):
-    """A set of RE2's, asked with UTF-8: the binding would encode it in Python, too."""
+    """A set of RE2's."""
 
     __slots__ = ()
 
-    def __call__(self, text: str = "") -> Any:
-        return (self._found if self._process == os.getpid() else super().__call__())(text.encode())
+    def __call__(self, data: bytes = b"") -> Any:
+        return (self._found if self._process == os.getpid() else super().__call__())(data)
 
 
 class _AlikeSieve(OfThisProcess):
@@ -141,9 +150,8 @@ class _AlikeSieve(OfThisProcess):
 
     __slots__ = ()
 
-    def __call__(self, text: str = "") -> Any:
-        match = self._found if self._process == os.getpid() else super().__call__()
-        return match(text.encode().translate(_ALIKE))
+    def __call__(self, data: bytes = b"") -> Any:
+        return (self._found if self._process == os.getpid() else super().__call__())(data.translate(_ALIKE))
 
 
 def _re2_set(re2: ModuleType, expressions: Sequence[str]) -> Any:
@@ -156,9 +164,14 @@ def _re2_set(re2: ModuleType, expressions: Sequence[str]) -> Any:
     return chosen.Match
 
 
-def _re_set(expressions: Sequence[str]) -> Any:
+def _re_set(expressions: Sequence[str]) -> Callable[[bytes], Named]:
     searches = [re.compile(expression).search for expression in expressions]
-    return lambda text: [number for number, search in enumerate(searches) if search(text)]
+
+    def named(data: bytes) -> list[int]:
+        text = data.decode()
+        return [number for number, search in enumerate(searches) if search(text)]
+
+    return named
 
 
 def _compile(expression: str) -> Any:

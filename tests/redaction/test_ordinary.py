@@ -66,7 +66,36 @@ def test_the_memory_of_clean_values_has_an_end() -> None:
     redactor = Redactor()
     for number in range(20_000):
         redact(redactor, ("x", {f"key {'abcdefgh'[number % 8]}{number % 97}": f"value {number}", "long": "y" * 300}))
-    kept = [plain[1] for plain in redactor._quick._keys.values() if plain is not None]
+    kept = [known.values for known in redactor._quick._keys.values() if known is not None]
     assert sum(map(len, kept)) <= 8_192
     assert max(map(len, kept)) <= 128
-    assert all(len(value) < 300 for clean in kept for value in clean)
+    assert all(len(value) < 300 for values in kept for value in values)
+    assert len(redactor._quick._shapes) <= 1_024
+
+
+def test_values_that_are_new_each_time_are_not_remembered() -> None:
+    """Memory is for what comes again: routes and paths of code, not ids. A sentence that comes again is, too."""
+    redactor = Redactor()
+    for number in range(300):
+        redact(redactor, (f"order {number}", {"http.route": f"/orders/{number % 3}", "url.path": f"/orders/{number}"}))
+        redact(redactor, ("the token of the shop is refreshed now", {}))
+    keys = redactor._quick._keys
+    assert keys["http.route"].values == {"/orders/0", "/orders/1", "/orders/2"}  # type: ignore[union-attr]
+    assert not keys["url.path"].values  # type: ignore[union-attr]
+    assert redactor._quick._texts.values == {"the token of the shop is refreshed now"}
+
+
+def test_a_sentence_that_comes_again_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds a word like `token`, and nothing was found in it the first time."""
+    asked: list[str] = []
+    find = Engine.find
+
+    def counted(self: Engine, text: str, *rest: object, **named: object) -> object:
+        asked.append(text)
+        return find(self, text, *rest, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Engine, "find", counted)
+    redactor = Redactor()
+    for number in range(5):
+        redact(redactor, ("the token of the shop is refreshed now", {"number": number}))
+    assert asked.count("the token of the shop is refreshed now") == 1

@@ -138,6 +138,38 @@ def test_what_a_walk_finds_is_never_overlooked(
     check(redactor(number), body, event_name, attributes)
 
 
+FAMILIAR = ("route", "note", "total", "flag", "token for shop", "user_name")
+
+
+@cache
+def trained(number: int) -> Redactor:
+    """One that has seen many records with the same keys, so that it looks at the next ones in a few steps."""
+    tool = Redactor.from_settings(RedactionSettings(**OWN[number]))
+    for at in range(300):
+        values = ("/orders", f"order {at}", at, at % 2 == 0, f"x{at}", f"kim {at % 5}")
+        tool(Record(None, SeverityNumber.INFO, "INFO", f"order {at}", dict(zip(FAMILIAR, values, strict=True))))
+    return tool
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from((0, 1, 6, 7)), VALUES, st.none() | TEXTS, st.tuples(*[VALUES | st.just(["x"])] * len(FAMILIAR)))
+def test_what_a_walk_finds_is_never_overlooked_in_records_like_many_before(
+    number: int, body: Any, event_name: str | None, values: tuple[Any, ...]
+) -> None:
+    """Keys that are known, with values of whatever kind: also where there were others of the same key before."""
+    check(trained(number), body, event_name, dict(zip(FAMILIAR, values, strict=True)))
+
+
+def test_a_value_is_looked_at_whatever_its_key_has_had_before() -> None:
+    """A number where there were texts, a list where there were numbers, a text where there was a flag."""
+    card = "4111 1111 1111 1111"
+    for key in FAMILIAR:
+        for value in (card, [card], {"pan": card}, int(card.replace(" ", ""))):
+            given = dict(zip(FAMILIAR, ("/orders", "order 7", 7, True, "x7", "kim"), strict=True)) | {key: value}
+            check(trained(0), "order 7", None, given)
+            assert "1111111" not in str(trained(0).attributes(given)).replace(" ", ""), (key, value)
+
+
 @pytest.mark.parametrize("key", ["password for bob", "cvv for card", "token for shop"])
 def test_a_key_may_announce_a_secret_in_words(key: str) -> None:
     """Its last words say nothing, the line that it makes with its value does."""

@@ -13,15 +13,14 @@ _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{2}){11,}")
 _HEX_OF_TEXT = re.compile(rb"(?:0x)?(?:[2-7][0-9a-f]|0[9ad]){8}")
 
 
-def may_hold_encoded(text: str) -> bool:
-    """Whether there is a run that reads as text when it is decoded.
+def may_hold_encoded(data: bytes) -> bool:
+    """Whether there is a run in a text (in UTF-8) that reads as text when it is decoded.
 
     Not a matter for the sieve: counting characters would multiply the states of its automaton. It is asked of nearly
     every record, so it begins with words of letters and digits alone, which few runs have but these: text in base64
     has one of the other signs in 50 characters, and capitals in any 16 but for one in 10,000. Words in small letters
     and numbers may be hexadecimal.
     """
-    data = text.encode()
     words = data.translate(_WORDS)
     start = words.find(_LONG)
     while start >= 0:

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from logspan.expressions import Pattern, pattern_set
+from logspan.expressions import Pattern, sieve
 from logspan.processors.redact.acceptance import Judge
 from logspan.processors.redact.announced import Announced
 from logspan.processors.redact.encoded import decoded_spans, may_hold_encoded
@@ -170,7 +170,7 @@ class _Group:
             for number, finder in enumerate(finders)
             if isinstance(finder, _Matched) and finder.near is not None
         )
-        self._match = pattern_set((*hints, WRITTEN_OTHERWISE), alike=ours)
+        self._match = sieve((*hints, WRITTEN_OTHERWISE), alike=ours)
         self.folded = len(finders)
         """Beside the numbers of rules: a text reads otherwise than it is written."""
         self.encoded = len(finders) + 1
@@ -182,14 +182,18 @@ class _Group:
 
     def may_find(self, text: str) -> bool:
         """Whether any rule may."""
-        return not text.isascii() or bool(self._match(text)) or may_hold_encoded(text)
+        if not text.isascii():
+            return True
+        data = text.encode()
+        return bool(self._match(data)) or may_hold_encoded(data)
 
     def named(self, text: str) -> list[int]:
         """The rules that may find something in a text, in any order; `folded` and `encoded` among them."""
-        named = [*(self._match(text) or ())]
+        data = text.encode()
+        named = [*(self._match(data) or ())]
         if not text.isascii():
             named.append(self.folded)
-        if may_hold_encoded(text):
+        if may_hold_encoded(data):
             named.append(self.encoded)
         return named
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import filterfalse
 
 from opentelemetry.util.types import AnyValue
 
 from logspan.processors.redact.engine import Engine, RuleFailedError
+from logspan.processors.redact.known import KnownKey, Shape, shape_of
 from logspan.processors.redact.walk import LEAST_NUMBER, VALUES, Key, Ready, Tools, number_text
 
 _PLAIN = frozenset({bool, type(None)})
 _SHORT = -LEAST_NUMBER
-_MOST_KEYS = 8_192
-_MOST_VALUES, _MOST_OF_KEY, _LONGEST_VALUE = 8_192, 128, 256
-"""Values that are remembered, of all keys and of one, and their characters."""
+_MOST_KEYS, _MOST_VALUES, _MOST_SHAPES = 8_192, 8_192, 1_024
 _JOINT = "\n"
 """What stands between two lines: fewer rules reach over it than over `: `, behind which a value is looked for."""
 _PROBES = ("", "a/b", "a:b")
@@ -26,13 +26,6 @@ _MESSAGE = 0
 Place = int | str
 """Where a value stands: the number of a text, or the key of an attribute."""
 
-
-Plain = tuple[str, set[str]]
-"""What is known of a key that says nothing of its value.
-
-What of it has to be in front of a value when that is looked at, as it may hold words that tell more; and values of
-its own in which there was nothing.
-"""
 Suspects = tuple[AbstractSet[Place], Ready]
 """The places of values that a walk has to look at, and what has been found in some of them."""
 _NOTHING: Suspects = (frozenset(), {})
@@ -44,37 +37,74 @@ class QuickLook:
     A plain value under a key that says nothing of it is looked at by a walk as one line, with its key in front. All
     these lines of a record go through the sieve at once, and one by one only when that names a rule. A value whose key
     or neighbours say what it is, and one that holds others, is for the walk in any case. Paths of code, routes and user
-    agents come again and again: the first values of each key that say nothing are remembered.
+    agents come again and again: values that said nothing are remembered. Once the keys of a record are known, others
+    with the same keys are looked at in a few steps.
     """
 
     def __init__(self, engine: Engine, tools: Tools) -> None:
         self._may_find, self._own_may_find, self._has_own = engine.may_find, engine.own_may_find, engine.has_own
         self._tools, self._max_length = tools, tools.max_length
-        self._keys: dict[str, Plain | None] = {}
-        self._open: set[str] = set()
-        """Keys of which there is room for more values."""
-        self._remembered = 0
+        self._keys: dict[str, KnownKey | None] = {}
+        """None: a key that says something of its value."""
+        self._texts = KnownKey("")
+        self._shapes: dict[tuple[str, ...], Shape] = {}
+        self._clean: set[str] = set()
+        """Values of keys whose values come again, of those that say nothing in front of them either."""
+        self._kept = 0
 
     def suspects(self, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue]) -> Suspects:
         """The places where something may have to be redacted."""
+        shape = self._shapes.get((*attributes,))
+        joined = None if shape is None else self._joined(shape, texts, attributes)
+        if shape is None or joined is None:
+            return self._closely(texts, attributes)
+        if len(joined) > self._max_length or self._may_find(joined):
+            return self._closely(texts, attributes, named=True)
+        return (shape.walked, {}) if shape.walked else _NOTHING
+
+    def _joined(self, shape: Shape, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue]) -> str | None:
+        """All that has to be looked at, as one text; None where some of it is of another kind, or to be remembered."""
+        lines = [*texts, *shape.texts(attributes)]
+        try:
+            if shape.recurring is not None:
+                fresh = [*filterfalse(self._clean.__contains__, shape.recurring(attributes))]
+                if fresh and shape.has_room:
+                    return None
+                lines += fresh
+            for value in shape.rest(attributes):
+                kind = type(value)
+                if kind is int or kind is float:
+                    if not _SHORT < value < LEAST_NUMBER:
+                        lines.append(number_text(value))
+                elif kind not in _PLAIN:
+                    lines.append(value)
+            if shape.told:
+                told = [_line(known, attributes[key]) for key, known in shape.told]
+                lines += [line for line in told if line is not None]
+            return _JOINT.join(lines)
+        except TypeError:  # not all are texts that should be
+            return None
+
+    def _closely(
+        self, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue], *, named: bool = False
+    ) -> Suspects:
+        """The same, value by value; `named`: the sieve names a rule in all of them together."""
         lines: dict[Place, str] = {}
         places: set[Place] = set()
         for number, text in enumerate(texts):
-            if type(text) is str:
-                lines[number] = text
-            elif text is not None:
+            if type(text) is not str:
                 places.add(number)
+            elif text not in self._texts.values:
+                lines[number] = text
         self._add_lines(lines, places, attributes)
         if self._has_own:
             places |= self._own(texts, attributes)
         ready: Ready = {}
-        joined = _JOINT.join(lines.values())
-        if self._may_find(joined) or len(joined) > self._max_length:
-            for place in self._named(lines):
-                if self._is_found(place, texts[place] if isinstance(place, int) else attributes[place], ready):
-                    places.add(place)
-        if not self._open.isdisjoint(lines):
-            self._remember(attributes, lines.keys() - places)
+        asked = self._named(lines) if named or self._may_be_named([*lines.values()]) else ()
+        for place in asked:
+            if self._is_found(place, texts[place] if isinstance(place, int) else attributes[place], ready):
+                places.add(place)
+        self._remember(texts, attributes, lines.keys() - places, asked)
         return (places, ready) if places else _NOTHING
 
     def _add_lines(self, lines: dict[Place, str], places: set[Place], attributes: Mapping[str, AnyValue]) -> None:
@@ -82,19 +112,13 @@ class QuickLook:
         keys = self._keys
         for key, value in attributes.items():
             try:
-                plain = keys[key]
+                known = keys[key]
             except KeyError:
-                plain = self._meet(key)
-            kind = type(value)
-            if plain is None:
-                places.add(key)
-            elif kind is str:
-                if value not in plain[1]:
-                    lines[key] = plain[0] + value  # type: ignore[operator]
-            elif kind is int or kind is float:
-                if not _SHORT < value < LEAST_NUMBER:  # type: ignore[operator]
-                    lines[key] = plain[0] + number_text(value)  # type: ignore[arg-type]
-            elif kind not in _PLAIN:
+                known = self._meet(key)
+            line = None if known is None else _line(known, value)
+            if type(line) is str:
+                lines[key] = line
+            elif known is None or line is not None:
                 places.add(key)
 
     def _named(self, lines: Mapping[Place, str]) -> Sequence[Place]:
@@ -108,13 +132,16 @@ class QuickLook:
 
     def _named_of(self, lines: Sequence[tuple[Place, str]]) -> Sequence[Place]:
         """The same of some of them; of most halves it names none."""
-        joined = _JOINT.join([line for _, line in lines])
-        if len(joined) <= self._max_length and not self._may_find(joined):
+        if not self._may_be_named([line for _, line in lines]):
             return ()
         if len(lines) == 1:
             return (lines[0][0],)
         half = len(lines) // 2
         return (*self._named_of(lines[:half]), *self._named_of(lines[half:]))
+
+    def _may_be_named(self, lines: Sequence[str]) -> bool:
+        joined = _JOINT.join(lines)
+        return len(joined) > self._max_length or self._may_find(joined)
 
     def _is_found(self, place: Place, value: AnyValue, ready: Ready) -> bool:
         """Whether a rule finds anything in a value; what it is, or that it fails, is put by for the walk."""
@@ -129,17 +156,55 @@ class QuickLook:
             return True
         return bool(found)
 
-    def _remember(self, attributes: Mapping[str, AnyValue], places: Iterable[Place]) -> None:
-        """Remember values in which there was nothing."""
-        for key in self._open.intersection(places):
-            value, plain = attributes[key], self._keys[key]
-            if plain is not None and isinstance(value, str) and len(value) <= _LONGEST_VALUE:
-                plain[1].add(value)
-                self._remembered += 1
-                if len(plain[1]) >= _MOST_OF_KEY:
-                    self._open.discard(key)
-        if self._remembered >= _MOST_VALUES:
-            self._open = set()
+    def _remember(
+        self,
+        texts: Sequence[AnyValue],
+        attributes: Mapping[str, AnyValue],
+        clean: AbstractSet[Place],
+        named: Sequence[Place],
+    ) -> None:
+        """Remember values in which there was nothing, and look whether enough is known of the keys."""
+        for key, value in attributes.items():
+            known = self._keys.get(key)
+            if known is not None:
+                self._saw(known, value, is_fresh=key in clean)
+                if key in clean:
+                    self._keep(known, value, is_named=key in named)
+        for number, text in enumerate(texts):
+            if number in clean and number in named:
+                self._keep(self._texts, text, is_named=True)
+        keys = (*attributes,)
+        if keys not in self._shapes and not self._has_own and self._keys.keys() >= attributes.keys():
+            self._add_shape(keys)
+
+    def _saw(self, known: KnownKey, value: AnyValue, *, is_fresh: bool) -> None:
+        if known.is_text and type(value) is not str:
+            known.is_text = False
+            self._shapes.clear()
+        if known.saw(fresh=is_fresh):
+            if known.recurs and not known.ahead:
+                self._clean |= known.values
+            elif not known.recurs:
+                self._kept -= len(known.values)
+                known.values.clear()
+
+    def _keep(self, known: KnownKey, value: AnyValue, *, is_named: bool) -> None:
+        if type(value) is not str or self._kept >= _MOST_VALUES:
+            return
+        before = len(known.values)
+        known.keep(value, named=is_named)
+        self._kept += len(known.values) - before
+        if known.recurs and not known.is_new and not known.ahead:
+            self._clean.add(value)
+        if self._kept >= _MOST_VALUES or (known.recurs and not known.has_room):
+            self._shapes.clear()
+
+    def _add_shape(self, keys: tuple[str, ...]) -> None:
+        shape = shape_of({key: self._keys[key] for key in keys}, has_room=self._kept < _MOST_VALUES)
+        if shape is not None:
+            if len(self._shapes) >= _MOST_SHAPES:
+                self._shapes.clear()
+            self._shapes[keys] = shape
 
     def _own(self, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue]) -> set[Place]:
         """The places where an expression of the user's own may find something: it is asked about each value alone."""
@@ -150,14 +215,22 @@ class QuickLook:
         text = number_text(value) if isinstance(value, int | float) else value
         return not isinstance(text, str) or len(text) > self._max_length or self._own_may_find(text)
 
-    def _meet(self, key: str) -> Plain | None:
+    def _meet(self, key: str) -> KnownKey | None:
         """What is known of a key from now on, as far as there is room; None where it says something of its value."""
-        plain = None
+        known = None
         if self._tools.look(key) == Key() and key.lower() not in VALUES:
             is_silent = not any(self._may_find(f"{key}: {value}") for value in _PROBES)
-            plain = ("" if is_silent else f"{key}: ", set[str]())
+            known = KnownKey("" if is_silent else f"{key}: ")
         if len(self._keys) < _MOST_KEYS:
-            self._keys[key] = plain
-            if plain is not None and self._remembered < _MOST_VALUES:
-                self._open.add(key)
-        return plain
+            self._keys[key] = known
+        return known
+
+
+def _line(known: KnownKey, value: AnyValue) -> AnyValue:
+    """What is to be looked at of a value: None where there is nothing; itself if it is neither a text nor a number."""
+    kind = type(value)
+    if kind is str:
+        return None if value in known.values else known.ahead + value  # type: ignore[operator]
+    if kind is int or kind is float:
+        return None if _SHORT < value < LEAST_NUMBER else known.ahead + number_text(value)  # type: ignore[operator,arg-type]
+    return None if kind in _PLAIN else value

@@ -183,7 +183,8 @@ class Redactor:
         body, attributes, name = record.body, record.attributes, record.event_name
         kept_body = body if self._only is None else self._only.body(body)
         kept = attributes if self._only is None else self._only.attributes(attributes)
-        suspects, ready = self._quick.suspects((kept_body, name) if name else (kept_body,), kept)
+        text = "" if kept_body is None else kept_body
+        suspects, ready = self._quick.suspects((text, name) if name else (text,), kept)
         if not suspects and self._only is None:
             return
         tenant = tenant_of(attributes)
