@@ -55,6 +55,8 @@ WRITTEN = [
     "[password] {}",
     "password (of ann) = {}",
     "password[0]={}",
+    "KeyError('bad value for auth_token: {}')",
+    "DB_PASS\tanchor-Bishop-{}",
     "password for ann@local: {}",
     "the generated password for the built-in user of the cluster is : {}",
     "requests.get(url, auth=('ann', '{}'))",

@@ -77,6 +77,12 @@ def _is_small(value: str) -> bool:
     return value.isdigit() and len(value) < 5
 
 
+def _is_no_session(value: str) -> bool:
+    """Numbers of processes, names of classes (`session: PipSession`) and of machines (`dbus-user-session:amd64`)."""
+    return _is_small(value) or _NAMED_SHORT.fullmatch(value) is not None
+
+
+_NAMED_SHORT = re.compile(r"[A-Z][a-z]{1,20}(?:[A-Z][a-z]{1,20}){1,4}|[a-z]{2,5}[0-9]{1,2}")
 _REFUSED: MappingProxyType[str, Callable[[str], object]] = MappingProxyType(
     {
         "cvv": _has_no_digit,
@@ -87,7 +93,8 @@ _REFUSED: MappingProxyType[str, Callable[[str], object]] = MappingProxyType(
         "secret": _OBJECT.fullmatch,
         "password": _PATH.fullmatch,
         "webhook-url": lambda value: "://" not in value,
-        **dict.fromkeys(("token", "api-key", "csrf", "session"), _is_small),
+        "session": _is_no_session,
+        **dict.fromkeys(("token", "api-key", "csrf"), _is_small),
     }
 )
 """By rule: what a value of it is not."""

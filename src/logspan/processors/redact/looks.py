@@ -104,7 +104,9 @@ _COMPLAINTS = frozenset(
 )
 """First words of what a form says of a field, and words that are in it."""
 _WORD = re.compile(r"[a-z0-9']+")
-_CODE = re.compile(r"(?:[A-Za-z_]+\.)+[A-Za-z_]+(?:\(.*|\[.*)?|[a-z]+(?:_[a-z]+)*\(\)?|[a-z]+(?:[A-Z][a-z]+)+\(\)?")
+_CODE = re.compile(
+    r"(?:[A-Za-z_]+\.)+[A-Za-z_]+(?:\(.*|\[.*)?|[a-z]+(?:_[a-z]+)*\(\)?|[a-z]+(?:[A-Z][a-z]+)+\(\)?|_{0,2}[a-z][a-z_]{2,60}\([A-Za-z_][A-Za-z_.,=\[\] ]*[()]*(?:\.[a-z_]{2,40}\(?\)?)?"
+)
 _LETTERS = re.compile(r"[A-Za-z]+(?:['-][a-z]+)?")
 
 

@@ -18,6 +18,7 @@ _LAST_WORDS = re.compile(
     r"(?P<key>(?:[A-Za-z_][\w.-]{0,60}[ \t]){0,2}[A-Za-z_\x80-\U0010ffff][\w.-]{0,60})(?:[ \t][0-9]|[\"'`])?\Z"
 )
 """A digit may stand behind: Cisco's `password 7 08731A1B` names the method."""
+_VARIABLE = re.compile(r"(?:^|\s)[A-Z]{2,32}(?:_[A-Z]{2,32}){1,6}\Z")
 _CELL = re.compile(r"(?<=\w)[;~](?=[^\s;~]{6})")
 _NUMBERED = re.compile(r"[A-Za-z]{8,64}[0-9]{2,6}")
 _SETTING = re.compile(
@@ -61,6 +62,8 @@ def _spoken_of(text: str, match: re.Match[str], value: str, judge: Judge) -> str
     """The rule that a value falls under by the words in front of it."""
     is_short = _is_short_password(value)
     looks_secret = _is_in_cell if match["cell"] else looks.is_unlike_words
+    if not match["cell"] and _is_variable(text, match.start()):
+        looks_secret = _has_digit
     if not (looks_secret(value) or is_short or (match["quote"] and looks.is_no_name(value))):
         return None
     words = _LAST_WORDS.search(text, max(0, match.start() - 80), match.start())
@@ -68,6 +71,15 @@ def _spoken_of(text: str, match: re.Match[str], value: str, judge: Judge) -> str
     if found is None or (is_short and (found.rule != "password" or match["cell"])):
         return None
     return found.rule if accepts(value, found, strict=True) else None
+
+
+def _is_variable(text: str, end: int) -> bool:
+    """Whether the name of a variable ends there, of which no sentence is made: `DB_PASS x`."""
+    return text[end - 1 : end].isupper() and _VARIABLE.search(text, max(0, end - 80), end) is not None
+
+
+def _has_digit(value: str) -> bool:
+    return any(map(str.isdigit, value))
 
 
 def _is_in_cell(value: str) -> bool:

@@ -100,7 +100,7 @@ def assigned(text: str, judge: Judge) -> Iterator[Span]:
     position = 0
     while (match := _ASSIGNED.search(text, position)) is not None:
         position = match.end()
-        found = judge(_LINKING.sub("", match["key"]))
+        found = judge(match["key"]) or judge(_LINKING.sub("", match["key"]))
         if found is None:
             if match["typed"]:  # it may have been a key itself: `$env:API_TOKEN = "..."`
                 position = match.end("close") + 1
@@ -164,8 +164,8 @@ def _is_count(key: str, value: str) -> bool:
 
 _CODE = 4
 """Digits of a code that may be one."""
-_SUBJECTS = ("password", "passwords", "token", "tokens")
-"""What a program that is called like a key says first: `passwd: password updated`."""
+_SUBJECTS = ("password", "passwords", "passwd", "pwd", "token", "tokens")
+"""What a program that is called like a key says first (`passwd: password updated`), and what variables are called."""
 
 
 def _says_nothing(text: str, match: re.Match[str], separator: str, value: str) -> bool:
