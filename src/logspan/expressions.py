@@ -117,7 +117,8 @@ def sieve(expressions: tuple[str, ...], *, alike: bool = False) -> Callable[[byt
     if re2 is None:
         match = _re_set(expressions)
         return (lambda data: match(data.translate(_ALIKE))) if alike else match
-    return (_AlikeSieve if alike else _Sieve)(lambda: _re2_set(re2, expressions))
+    found = _Sieve(lambda: _re2_set(re2, expressions))
+    return found.named_alike if alike else found.named
 
 
 def digits_alike(expression: str) -> str:
@@ -141,17 +142,14 @@ class _Sieve(OfThisProcess):
 
     __slots__ = ()
 
-    def __call__(self, data: bytes = b"") -> Any:
-        return (self._found if self._process == os.getpid() else super().__call__())(data)
+    def named(self, data: bytes) -> Named:
+        """The positions of the expressions that match somewhere in a text."""
+        return (self._found if self._process == os.getpid() else self())(data)  # type: ignore[no-any-return]
 
-
-class _AlikeSieve(OfThisProcess):
-    """The same, with digits alike."""
-
-    __slots__ = ()
-
-    def __call__(self, data: bytes = b"") -> Any:
-        return (self._found if self._process == os.getpid() else super().__call__())(data.translate(_ALIKE))
+    def named_alike(self, data: bytes) -> Named:
+        """The same, with digits alike."""
+        match = self._found if self._process == os.getpid() else self()
+        return match(data.translate(_ALIKE))  # type: ignore[no-any-return]
 
 
 def _re2_set(re2: ModuleType, expressions: Sequence[str]) -> Any:

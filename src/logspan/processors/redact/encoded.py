@@ -23,6 +23,11 @@ def may_hold_encoded(data: bytes) -> bool:
     """
     words = data.translate(_WORDS)
     start = words.find(_LONG)
+    return start >= 0 and _is_encoded(data, words, start)
+
+
+def _is_encoded(data: bytes, words: bytes, start: int) -> bool:
+    """The same, from the first long word on."""
     while start >= 0:
         end = words.find(b" ", start)
         end = len(data) if end < 0 else end

@@ -67,13 +67,12 @@ class KeyRules:
 
     def judge(self, key: str) -> Judged | None:
         """What a key says of its value; None: nothing."""
-        try:
+        if key in self._known:
             return self._known[key]
-        except KeyError:
-            found = self._judge(key)
-            if len(self._known) < _MOST_KEYS:
-                self._known[key] = found
-            return found
+        found = self._judge(key)
+        if len(self._known) < _MOST_KEYS:
+            self._known[key] = found
+        return found
 
     def said(self, key: str) -> Judged | None:
         """The same of a key in a text, which may have words of the line in front of it."""

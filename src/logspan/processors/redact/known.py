@@ -37,7 +37,7 @@ class KnownKey:
     @property
     def recurs(self) -> bool:
         """Whether most of its values have been there before: paths of code, routes, user agents."""
-        return 2 * self._fresh <= self._looks
+        return not self.is_new and 2 * self._fresh <= self._looks
 
     @property
     def has_room(self) -> bool:

@@ -104,7 +104,11 @@ class QuickLook:
         for place in asked:
             if self._is_found(place, texts[place] if isinstance(place, int) else attributes[place], ready):
                 places.add(place)
-        self._remember(texts, attributes, lines.keys() - places, asked)
+        for place in asked:
+            if place not in places:
+                self._keep_named(place, texts, attributes)
+        if not named:
+            self._learn(attributes, lines.keys() - places)
         return (places, ready) if places else _NOTHING
 
     def _add_lines(self, lines: dict[Place, str], places: set[Place], attributes: Mapping[str, AnyValue]) -> None:
@@ -122,13 +126,11 @@ class QuickLook:
                 places.add(key)
 
     def _named(self, lines: Mapping[Place, str]) -> Sequence[Place]:
-        """The places of lines in which the sieve names a rule, as it does in all of them together."""
-        if len(lines) == 1:
-            return [*lines]
-        if _MESSAGE not in lines:
+        """The places of lines in which the sieve may name a rule, as it does in all of them together."""
+        if len(lines) == 1 or _MESSAGE not in lines:
             return self._named_of([*lines.items()])
-        message, *others = lines.items()  # a rule is named in the message most often
-        return (*self._named_of([message]), *self._named_of(others))
+        message, *others = lines  # a rule is named in the message most often, so it is asked for these at once
+        return (message, *self._named_of([(place, lines[place]) for place in others]))
 
     def _named_of(self, lines: Sequence[tuple[Place, str]]) -> Sequence[Place]:
         """The same of some of them; of most halves it names none."""
@@ -156,23 +158,21 @@ class QuickLook:
             return True
         return bool(found)
 
-    def _remember(
-        self,
-        texts: Sequence[AnyValue],
-        attributes: Mapping[str, AnyValue],
-        clean: AbstractSet[Place],
-        named: Sequence[Place],
-    ) -> None:
-        """Remember values in which there was nothing, and look whether enough is known of the keys."""
+    def _keep_named(self, place: Place, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue]) -> None:
+        """Remember that there was nothing in a value for which a rule was named."""
+        if isinstance(place, int):
+            self._keep(self._texts, texts[place], is_named=True)
+        elif (known := self._keys.get(place)) is not None:
+            self._keep(known, attributes[place], is_named=True)
+
+    def _learn(self, attributes: Mapping[str, AnyValue], clean: AbstractSet[Place]) -> None:
+        """Remember values in which there was nothing, and look whether enough is known of their keys."""
         for key, value in attributes.items():
             known = self._keys.get(key)
             if known is not None:
                 self._saw(known, value, is_fresh=key in clean)
                 if key in clean:
-                    self._keep(known, value, is_named=key in named)
-        for number, text in enumerate(texts):
-            if number in clean and number in named:
-                self._keep(self._texts, text, is_named=True)
+                    self._keep(known, value, is_named=False)
         keys = (*attributes,)
         if keys not in self._shapes and not self._has_own and self._keys.keys() >= attributes.keys():
             self._add_shape(keys)
@@ -194,7 +194,7 @@ class QuickLook:
         before = len(known.values)
         known.keep(value, named=is_named)
         self._kept += len(known.values) - before
-        if known.recurs and not known.is_new and not known.ahead:
+        if known.recurs and not known.ahead:
             self._clean.add(value)
         if self._kept >= _MOST_VALUES or (known.recurs and not known.has_room):
             self._shapes.clear()

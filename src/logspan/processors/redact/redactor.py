@@ -190,7 +190,8 @@ class Redactor:
         tenant = tenant_of(attributes)
         walk = Walk(self._tools, tenant, ready)
         record.body = walk.value(kept_body) if _BODY in suspects else kept_body
-        record.attributes = dict(redacted := walk.mapping(kept, only=suspects))
+        redacted = dict(kept) if suspects.isdisjoint(kept) else walk.mapping(kept, only=suspects)
+        record.attributes = dict(redacted)
         if name and _NAME in suspects:
             record.event_name = walk.text(name)
         self._count(walk.findings)
