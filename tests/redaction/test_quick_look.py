@@ -15,11 +15,12 @@ from opentelemetry._logs import SeverityNumber
 from logspan.expressions import Pattern, digits_alike, pattern_set
 from logspan.processors.redact import Redactor
 from logspan.processors.redact.announced import Announced
+from logspan.processors.redact.bindings import bindings
 from logspan.processors.redact.folding import fold
 from logspan.processors.redact.near import near_hint
 from logspan.processors.redact.rule import Rule
 from logspan.processors.redact.rules import RULES
-from logspan.processors.redact.spoken import spoken
+from logspan.processors.redact.spoken import commanded, said, spoken
 from logspan.processors.redact.structure import assigned
 from logspan.processors.redact.validators import VALIDATORS
 from logspan.record import Record
@@ -45,7 +46,8 @@ OWN: list[dict[str, Any]] = [
 
 @cache
 def redactor(number: int) -> Redactor:
-    return Redactor.from_settings(RedactionSettings(**OWN[number]))
+    """With time enough: on a busy machine a rule that is out of it must not decide what is seen here."""
+    return Redactor.from_settings(RedactionSettings(timeout=600, **OWN[number]))
 
 
 def check(tool: Redactor, body: Any, event_name: str | None, attributes: dict[str, Any]) -> None:
@@ -257,4 +259,5 @@ def test_what_keys_announce_is_found_by_the_parsers_that_are_asked() -> None:
         given = case.text or json.dumps(case.attributes, ensure_ascii=False)
         for text in (given, fold(given).text, f"{given}\n{given}"):
             found = set(announced(text, keys.said))
-            assert found >= {*assigned(text, keys.said), *spoken(text, keys.said)}, case.id
+            for parse in (assigned, spoken, said, commanded, bindings):
+                assert found.issuperset(parse(text, keys.said)), (case.id, parse)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MappingProxyType
 
 from logspan.expressions import pattern_set
 from logspan.processors.redact.acceptance import Judge
 from logspan.processors.redact.bindings import bindings
 from logspan.processors.redact.declared import blocks, calls
 from logspan.processors.redact.ends import Span
-from logspan.processors.redact.spoken import said, settings, spoken
+from logspan.processors.redact.spoken import commanded, said, spoken
 from logspan.processors.redact.structure import assigned, options, siblings
 from logspan.processors.redact.tables import columns
 
@@ -32,6 +33,13 @@ _SPEAKING = (
 """A value of six characters and more that words alone announce: it has a digit or a sign in it."""
 
 
+_SAYING = r"[^\n]*(?: is| was|[:=])[ :=]+[\"'`]?[^\s]{6}"
+_SETTING = r"(?i)[ :]set |git config|set-config"
+_HOLE = r"\?|%s|\$1|:1"
+_WHERE = MappingProxyType({0: assigned, 1: spoken, 2: said, 3: commanded, 4: bindings})
+"""The parsers by the number of the expression that matches wherever they may find something."""
+
+
 class Announced:
     """The parser of all that keys announce; `words` is an expression of RE2 for the words that sensitive keys have."""
 
@@ -40,21 +48,20 @@ class Announced:
             (
                 rf"(?:{words}){_REST}(?: {_REST}){{0,3}}{_ASSIGNING}",
                 rf"(?:{words})[^\s]*(?:[ \t][^\s]+){{0,2}}{_SPEAKING}",
+                rf"(?:{words})[^\s]* (?:[^\s]+ )?(?:for|of|to) {_SAYING}",
+                _SETTING,
+                _HOLE,
             )
         )
 
     def __call__(self, text: str, judge: Judge) -> Iterator[Span]:
         """Start, end and rule of each value."""
         may = self._may(text) or ()
-        if 0 in may:
-            yield from assigned(text, judge)
-        if 1 in may:
-            yield from spoken(text, judge)
         yield from siblings(text, judge)
         yield from options(text, judge)
-        yield from settings(text, judge)
-        yield from said(text, judge)
-        yield from bindings(text, judge)
+        for number, parse in _WHERE.items():
+            if number in may:
+                yield from parse(text, judge)
         yield from calls(text, judge)
         if "\n" in text:
             yield from columns(text, judge)

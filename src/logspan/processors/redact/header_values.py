@@ -22,7 +22,7 @@ _JAR = re.compile(
 )
 _KEPT = re.compile(r"[\"'](?P<name>[^\"'\\]{1,256})[\"']\s{0,4}:\s{0,4}[\"'](?P<value>[^\"'\\]{1,8192})[\"']")
 _PREFERENCE = re.compile(
-    r"[A-Za-z]{1,12}|[a-z]{2}[-_][A-Za-z]{2}|[0-9]|(?:[A-Z][a-z]{1,16}|[A-Z]{3})/[A-Z][A-Za-z_]{1,20}"
+    r"[A-Za-z][a-z]{0,9}|[A-Z]{2,5}|[a-z]{2}[-_][A-Za-z]{2}|[0-9]|(?:[A-Z][a-z]{1,16}|[A-Z]{3})/[A-Z][A-Za-z_]{1,20}"
 )
 """`dark`, `en-GB`, `Europe/Berlin`."""
 _SCHEME = re.compile(

@@ -43,19 +43,21 @@ def spoken(text: str, judge: Judge) -> Iterator[Span]:
 
 def said(text: str, judge: Judge) -> Iterator[Span]:
     """`The generated password for the built-in user is: Tr0ub4dor9`."""
-    if " for " not in text and " of " not in text and " to " not in text:
-        return
     for match in _SAID.finditer(text):
         value = match["value"].rstrip(".,;)")
-        found = judge(match["key"]) if match["quote"] or looks.is_unlike_words(value) else None
+        if not (match["quote"] or looks.is_unlike_words(value)):
+            continue
+        subject = _SUBJECT.search(text, max(0, match.start() - _SUBJECT_LENGTH), match.start())
+        found = judge(subject["key"]) if subject else None
         if found and accepts(value, found, strict=True):
             yield match.start("value"), match.start("value") + len(value), found.rule
 
 
-_SAID = re.compile(
-    r"(?<![\w.-])(?P<key>[A-Za-z_][\w.-]{0,40}(?: [A-Za-z_][\w.-]{0,40})?) (?:for|of|to)(?: [\w.@'/-]{1,40}){1,8}(?: (?:is|was)(?: ?[:=])?|[:=]) {1,2}"
-    r"(?P<quote>[\"'`])?(?P<value>[^\s\"'`]{6,512})"
+_SAID = re.compile(r"(?: (?:is|was)(?: ?[:=])?|[:=]) {1,2}(?P<quote>[\"'`])?(?P<value>[^\s\"'`]{6,512})")
+_SUBJECT = re.compile(
+    r"(?<![\w.-])(?P<key>[A-Za-z_][\w.-]{0,40}(?: [A-Za-z_][\w.-]{0,40})?) (?:for|of|to)(?: [\w.@'/-]{1,40}){1,8}\Z"
 )
+_SUBJECT_LENGTH = 160
 
 
 def _spoken_of(text: str, match: re.Match[str], value: str, judge: Judge) -> str | None:
@@ -91,10 +93,8 @@ def _is_short_password(value: str) -> bool:
     return len(value) < 8 and value.isalnum() and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
 
 
-def settings(text: str, judge: Judge) -> Iterator[Span]:
+def commanded(text: str, judge: Judge) -> Iterator[Span]:
     """Commands that set something: its name, and behind a space its value (`git config`, `npm config set`, `CONFIG SET`)."""
-    if "set" not in text and "SET" not in text and "git config" not in text:
-        return
     for match in _SETTING.finditer(text):
         found = judge(match["key"])
         if found and accepts(match["value"], found, strict=False) and not looks.is_prose(match["value"]):
