@@ -8,7 +8,7 @@ them. Values are cleaned once, at the call; nothing after it has to guard agains
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from time import time_ns
 from typing import Any
 
@@ -63,13 +63,12 @@ class Record(LogRecord, ReadWriteLogRecord):
         severity_number: SeverityNumber,
         severity_text: str,
         body: Any,
-        attributes: Mapping[Any, Any] | None,
+        attributes: Mapping[Any, Any],
         *,
         timestamp: int | None = None,
         event_name: str | None = None,
         span_context: SpanContext | None = None,
     ) -> None:
-        """Without `attributes` it has neither them nor a body: whoever makes it puts them on, as `LateRecord` does."""
         now = time_ns()
         current = span_context or get_current_span().get_span_context()
         self.timestamp = timestamp or now
@@ -79,9 +78,8 @@ class Record(LogRecord, ReadWriteLogRecord):
         self.trace_flags: TraceFlags = current.trace_flags
         self.severity_number: SeverityNumber = severity_number
         self.severity_text: str = severity_text
-        if attributes is not None:
-            self.body: AnyValue = clean_value(body)
-            self.attributes: dict[str, AnyValue] = clean_attributes(attributes)
+        self.body: AnyValue = clean_value(body)
+        self.attributes: dict[str, AnyValue] = clean_attributes(attributes)
         self.event_name = event_name
         self.exception = None
         self.instrumentation_scope = scope
@@ -143,93 +141,6 @@ class Record(LogRecord, ReadWriteLogRecord):
         record.observed_timestamp = _within(inner.observed_timestamp, 64) or record.observed_timestamp
         record.dropped = source.dropped_attributes
         return record
-
-
-class LateRecord(Record):
-    """A record whose body and attributes are made when somebody looks at them: as a rule the delivery worker.
-
-    There many are made in a row, which takes a third of the time that it takes between the steps of a request.
-    `describe` gives both, of what nobody changes any more. `estimate` is the memory in bytes that they will take.
-    """
-
-    __slots__ = ("_attributes", "_body", "_describe", "added", "estimate", "is_due")
-
-    def __init__(
-        self,
-        scope: InstrumentationScope | None,
-        severity_number: SeverityNumber,
-        severity_text: str,
-        describe: Callable[[], tuple[str, Mapping[str, Any]]],
-        *,
-        estimate: int,
-        timestamp: int,
-        event_name: str,
-        span_context: SpanContext | None,
-    ) -> None:
-        super().__init__(
-            scope,
-            severity_number,
-            severity_text,
-            None,
-            None,
-            timestamp=timestamp,
-            event_name=event_name,
-            span_context=span_context,
-        )
-        self._describe: Callable[[], tuple[str, Mapping[str, Any]]] | None = describe
-        self.estimate = estimate
-        self.added: tuple[Mapping[str, AnyValue], ...] = ()
-        self.is_due = True
-        """Whether body and attributes are still to be made."""
-
-    @property
-    def body(self) -> AnyValue:
-        """The body, made with the attributes the first time."""
-        if self.is_due:
-            self._make()
-        return self._body
-
-    @body.setter
-    def body(self, value: AnyValue) -> None:
-        if self.is_due:
-            self._make()
-        self._body = value
-
-    @property
-    def attributes(self) -> dict[str, AnyValue]:
-        """The attributes, made with the body the first time."""
-        if self.is_due:
-            self._make()
-        return self._attributes
-
-    @attributes.setter
-    def attributes(self, value: dict[str, AnyValue]) -> None:
-        if self.is_due:
-            self._make()
-        self._attributes = value
-
-    def add(self, attributes: Mapping[str, AnyValue]) -> None:
-        """Add attributes, as for any record, once there is something to add them to; they must not change meanwhile."""
-        if self.is_due:
-            self.added = (*self.added, attributes)
-        else:
-            super().add(attributes)
-
-    def _make(self) -> None:
-        """A failure stands in the attributes; Ctrl-C changes nothing."""
-        describe = self._describe
-        if describe is None:  # another thread was first
-            return
-        try:
-            text, found = describe()
-            body, attributes = clean_value(text), clean_attributes(found)
-        except Exception as error:
-            body, attributes = None, {"logspan.capture.error": type_name(error)}
-        for added in self.added:
-            for key, value in added.items():
-                attributes.setdefault(key, value)
-        self._body, self._attributes, self.added, self.is_due = body, attributes, (), False
-        self._describe = None
 
 
 def _within(number: object, bits: int) -> int:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.util.types import AnyValue
 
-from logspan.record import LateRecord, Record
+from logspan.record import Record
 
 UNIT = 1_024
 """Bytes; weights are in whole units of this size."""
@@ -18,17 +16,9 @@ _CONTAINERS = frozenset({list, dict})
 
 
 def size(record: Record) -> int:
-    """The memory that a record takes, or is going to take, in bytes, by estimate."""
-    if type(record) is LateRecord and record.is_due:
-        total = record.estimate
-        for added in record.added:
-            total += _size_of(added)
-        return total
-    return _RECORD + _size(record.body) + _size_of(record.attributes)
-
-
-def _size_of(attributes: Mapping[str, AnyValue]) -> int:
-    total = _ATTRIBUTE * len(attributes)
+    """The memory that a record takes, in bytes, by estimate."""
+    attributes = record.attributes
+    total = _RECORD + _size(record.body) + _ATTRIBUTE * len(attributes)
     for value in attributes.values():
         kind = type(value)
         if kind in _TEXTS:

@@ -14,9 +14,9 @@ from opentelemetry.sdk.resources import Resource
 
 from logspan.assemble import build_pipeline
 from logspan.delivery.intake import in_time
-from logspan.later import Make
+from logspan.later import LateRecord, Make
 from logspan.pipeline import Pipeline
-from logspan.record import LateRecord, Record, severity
+from logspan.record import Record, severity
 from logspan.settings import Settings
 from logspan.testing import InMemoryExporter
 from tests.core.conftest import Build
@@ -200,13 +200,7 @@ def test_late_records_come_in_time_and_others_as_they_came() -> None:
     """Whatever a timestamp is: a clock that was set back, one of the future, or none after a processor beside."""
 
     def at(time: Any, body: str, *, late: bool = False) -> ReadableLogRecord:
-        made = (
-            LateRecord(
-                None, *severity(20), lambda: (body, {}), estimate=0, timestamp=time, event_name="", span_context=None
-            )
-            if late
-            else record(body)
-        )
+        made = LateRecord(None, *severity(20), body, {}) if late else record(body)
         made.timestamp = time
         return ReadableLogRecord(made, Resource({}), None)
 

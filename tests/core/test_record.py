@@ -16,8 +16,7 @@ from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 
-from logspan.record import LateRecord, Record, exception_attributes, severity, severity_named, severity_number
-from logspan.size import size
+from logspan.record import Record, exception_attributes, severity, severity_named, severity_number
 from logspan.values import MAX_TEXT
 from tests.core.support import SCOPE, record
 
@@ -328,88 +327,3 @@ def test_hostile_attributes_do_not_stop_a_record() -> None:
         made = Record(SCOPE, *severity(20), "x", attributes)
         assert made.body == "x"
         assert made.attributes == {"logspan.capture.error": "AttributeError"}
-
-
-class Description:
-    """What a late record is made of, and how often it was asked for."""
-
-    def __init__(self, attributes: Any) -> None:
-        self.asked = 0
-        self._attributes = attributes
-
-    def __call__(self) -> tuple[str, Any]:
-        self.asked += 1
-        return "late", self._attributes
-
-
-def late(describe: Description, estimate: int = 1_000) -> LateRecord:
-    return LateRecord(
-        SCOPE, *severity(20), describe, estimate=estimate, timestamp=5, event_name="event", span_context=SPAN
-    )
-
-
-def test_a_late_record_is_made_once_when_somebody_looks() -> None:
-    """All else is there at once: a filter by severity, or an eviction, costs no more than that."""
-    describe = Description({"a": 1, 2: {3}})
-    made = late(describe)
-    assert (made.timestamp, made.event_name, made.severity_text, ids(made)) == (5, "event", "INFO", ids(made))
-    assert ids(made) == (SPAN.trace_id, SPAN.span_id, 1)
-    assert copy.copy(made) is made
-    assert made.is_due
-    assert not describe.asked
-    assert (made.body, made.attributes) == ("late", {"a": 1, "2": [3]})
-    assert (describe.asked, made.is_due) == (1, False)
-    made.body, made.attributes = "changed", {"b": 2}
-    assert (made.body, made.attributes) == ("changed", {"b": 2})
-
-
-def test_what_is_added_to_a_late_record_comes_behind_its_own() -> None:
-    """As for any record: what it has already is kept, whoever adds before or after it is made."""
-    made = late(Description({"a": 1}))
-    made.add({"a": 2, "b": 2})
-    made.add({"b": 3, "c": 3})
-    assert made.is_due
-    assert list(made.attributes.items()) == [("a", 1), ("b", 2), ("c", 3)]
-    made.add({"c": 4, "d": 4})
-    assert made.attributes["d"] == 4
-    assert made.attributes["c"] == 3
-
-
-def test_a_late_record_that_cannot_be_made_says_so() -> None:
-    """It is on its way already: it arrives, with what is known of it."""
-
-    def describe() -> NoReturn:
-        raise LookupError
-
-    made = LateRecord(SCOPE, *severity(20), describe, estimate=0, timestamp=5, event_name="e", span_context=None)
-    made.add({"a": 1})
-    assert made.body is None
-    assert made.attributes == {"logspan.capture.error": "LookupError", "a": 1}
-
-
-def test_a_late_record_weighs_what_it_is_going_to() -> None:
-    """The queue is bounded in bytes, before anything is made; nothing is made to find that out."""
-    made = late(Description({"a": "x" * 500}), estimate=2_000)
-    assert size(made) == 2_000
-    made.add({"b": "x" * 300})
-    assert 2_300 < size(made) < 2_500
-    assert made.is_due
-    assert made.attributes
-    assert size(made) == size(record("late", a="x" * 500, b="x" * 300))
-
-
-def test_what_interrupts_a_late_record_leaves_it_to_be_made() -> None:
-    """Ctrl-C in the look of an enricher is the caller's; whoever looks next finds it whole."""
-    answers: list[Any] = [KeyboardInterrupt(), ("late", {"a": 1})]
-
-    def describe() -> Any:
-        answer = answers.pop(0)
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
-
-    made = LateRecord(SCOPE, *severity(20), describe, estimate=0, timestamp=5, event_name="e", span_context=None)
-    made.add({"b": 2})
-    with pytest.raises(KeyboardInterrupt):
-        _ = made.attributes
-    assert (made.body, made.attributes) == ("late", {"a": 1, "b": 2})

@@ -60,6 +60,16 @@ async def test_a_sparse_scope_is_enough() -> None:
     assert not {"client.address", "server.address", "user_agent.original", "network.protocol.version"} & set(attributes)
 
 
+async def test_what_cannot_be_described_has_a_record_nevertheless() -> None:
+    """A server that breaks ASGI's rules, here with a query of the wrong type: the record says what it could not say."""
+    app = Starlette()
+    with watched(app) as seen:
+        await Driver().run(app, "/", query_string="page=2")
+        (record,) = seen.requests()
+    assert record.attributes["logspan.capture.error"] == "TypeError"
+    assert record.severity == "INFO"
+
+
 def test_headers_are_on_an_allow_list() -> None:
     """As arrays, each value of its own; secrets among them are masked by their names."""
     app = FastAPI()

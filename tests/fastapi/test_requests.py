@@ -21,10 +21,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from logspan import bind, get_logger
 from logspan.context import current_request
-from logspan.delivery.admission import Admission
 from logspan.pipeline import UnredactedProcessorWarning
-from logspan.record import Record
-from logspan.size import weight
 from tests.fastapi.support import TestClient, Watched, ids, watched
 
 logger = logging.getLogger("tests.shop")
@@ -424,36 +421,6 @@ def test_a_request_that_is_over_keeps_nothing_of_the_application(mode: str) -> N
         first, _ = seen.requests()
     assert found == ["GET", "/orders/1", "/orders/{order_id}", "blue"]
     assert first.attributes["http.route"] == "/orders/{order_id}"
-
-
-@pytest.mark.parametrize(
-    ("headers", "least"),
-    [({}, 2), ({"x-large": "x" * 50_000}, 49), ({f"x-{number}": "" for number in range(400)}, 50)],
-    ids=["plain", "large", "many"],
-)
-def test_headers_count_while_a_record_waits_and_no_longer(
-    headers: dict[str, str], least: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What waits is bounded in bytes, whatever clients send; what is delivered weighs what it says."""
-    app = FastAPI()
-    waiting: list[int] = []
-    admit = Admission.admit
-
-    def watch(admission: Admission, record: Record) -> bool:
-        if record.event_name == "http.server.request":
-            waiting.append(weight(record))
-        return admit(admission, record)
-
-    monkeypatch.setattr(Admission, "admit", watch)
-    with watched(app) as seen, TestClient(app) as client:
-        client.get("/nothing", headers=headers)
-        (request,) = seen.requests()
-        records: list[Any] = [record.log_record for record in seen.memory.records()]
-    delivered = next(record.weight for record in records if record.event_name == "http.server.request")
-    assert waiting[0] >= least
-    assert waiting[0] <= 1.2 * least + 3
-    assert 1 <= delivered <= 3
-    assert request.attributes["http.response.status_code"] == 404
 
 
 def test_a_task_that_outlives_its_request_does_not_change_its_record() -> None:

@@ -11,7 +11,8 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
 from logspan.delivery.lanes import Lanes
-from logspan.record import LateRecord, Record
+from logspan.later import LateRecord
+from logspan.record import Record
 
 
 class Intake(LogRecordExporter):

@@ -18,8 +18,7 @@ from logspan.delivery.outlet import Outlet
 from logspan.delivery.thread import WorkerThread
 from logspan.ledger import Ledger
 from logspan.notices import Notices
-from logspan.record import LateRecord, Record
-from logspan.size import weight
+from logspan.record import Record
 
 Decider = Callable[[Record], bool]
 Processor = Callable[[Record], None]
@@ -244,6 +243,4 @@ class DeliveryWorker:
                 text = f"{name} failed on a record, which is dropped: {type(error).__name__}"
                 self._notices.say(f"processor:{name}", text)
                 return name
-        if type(readable.log_record) is LateRecord:  # until now its weight was that of what waited with it
-            readable.log_record.weight = weight(readable.log_record)
         return ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import chain
 from time import perf_counter, time_ns
 from typing import Any
 
@@ -12,15 +11,13 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from logspan.fastapi.attributes import attributes_of
 from logspan.fastapi.outcome import INFO, Ending, ending_of
 from logspan.fastapi.request import Request
-from logspan.later import Make
-from logspan.record import LateRecord, Record
+from logspan.later import LateRecord, Make
+from logspan.record import Record
+from logspan.values import type_name
 
 SCOPE_NAME = "logspan.request"
 HTTP_EVENT = "http.server.request"
 WEBSOCKET_EVENT = "websocket.server.connection"
-_PLAIN = 2_400
-_PAIR = 130
-"""Bytes: a record of 20 attributes with short values, as `logspan.size` reckons, and what Python needs for a header."""
 
 
 def conclude(request: Request) -> None:
@@ -66,22 +63,18 @@ def _blame(request: Request, error: Exception) -> None:
 def _record(request: Request, ending: Ending, scope: InstrumentationScope) -> Record:
     now = perf_counter()
     ended = request.ended_at or now
-    record = LateRecord(
+    return LateRecord(
         scope,
         *ending.severity,
-        partial(_describe, request, ending, round(ended - request.started_at, 6)),
-        estimate=_estimate(request, ending),
+        *_described(request, ending, round(ended - request.started_at, 6)),
         timestamp=time_ns() - int((now - ended) * 1e9),
         event_name=WEBSOCKET_EVENT if request.websocket else HTTP_EVENT,
         span_context=request.span_context,
     )
-    if request.request_content is not None or request.response_content is not None:
-        _ = record.attributes  # made at once: nobody knows what the values in a body weigh
-    return record
 
 
-def _describe(request: Request, ending: Ending, seconds: float) -> tuple[str, dict[str, Any]]:
-    """The body and the attributes, of a request that is closed."""
+def _described(request: Request, ending: Ending, seconds: float) -> tuple[str | None, dict[str, Any]]:
+    """The body and the attributes; a failure stands in them."""
     try:
         route = request.route
         method = "WS" if request.websocket else request.method
@@ -89,14 +82,4 @@ def _describe(request: Request, ending: Ending, seconds: float) -> tuple[str, di
         return body, attributes_of(request, ending, route, seconds)
     except Exception as error:
         _blame(request, error)
-        raise
-
-
-def _estimate(request: Request, ending: Ending) -> int:
-    """Bytes of memory that wait with the record: what is the same for all, and what a client or a failure can swell."""
-    scope, headers = request.scope, [*(request.scope.get("headers") or ()), *request.response_headers]
-    total = _PLAIN + 2 * len(scope["path"]) + len(scope.get("query_string") or b"")
-    total += _PAIR * len(headers) + sum(map(len, chain.from_iterable(headers)))
-    if ending.error:
-        total += sum(map(len, map(str, ending.error.values())))
-    return total
+        return None, {"logspan.capture.error": type_name(error)}

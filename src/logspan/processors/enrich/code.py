@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from logspan.record import LateRecord, Record
+from logspan.record import Record
 
 _LOCATION = ("code.function.name", "code.file.path", "code.line.number")
 
 
 def leave_out_code_location(record: Record) -> None:
     """Take the code location off, for those who have switched it off: it tells paths of the machine."""
-    if type(record) is LateRecord:  # that of a request, which has none
-        return
     for key in _LOCATION:
         record.attributes.pop(key, None)
