@@ -114,11 +114,9 @@ class RequestBindings:
             task = self._current_task()
         except RuntimeError:  # a thread without an event loop
             return
-        tasks = self._tasks
-        if task is None or (tasks and tasks[0]() is task) or self._owns(task):
-            return
-        with self._lock:
-            self._tasks = (*self._tasks, weakref.ref(task))
+        if task is not None and (own := weakref.ref(task)) not in self._tasks:
+            with self._lock:
+                self._tasks = (*self._tasks, own)
 
     def _caller(self) -> Any:
         """The task that calls; None in a callback of the event loop, `_MISSING` in a thread without one."""
@@ -127,15 +125,12 @@ class RequestBindings:
         except RuntimeError:
             return _MISSING
 
-    def _owns(self, task: Any) -> bool:
-        return any(own() is task for own in self._tasks)
-
     def accepts(self, place: Place) -> bool:
         """Whether what is bound at a place is bound for the request."""
         if self.over or place.apart or (place.inside and self.responded):
             return False
         caller = self._caller()
-        return caller is _MISSING or self._owns(caller)
+        return caller is _MISSING or (caller is not None and weakref.ref(caller) in self._tasks)
 
     def is_past(self) -> bool:
         """Whether a callback of the event loop asks when all is over: a connection keeps the context of a request."""

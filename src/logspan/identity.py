@@ -27,9 +27,15 @@ def request_id(headers: Iterable[tuple[bytes, bytes]], name: bytes | None) -> st
 
     A client's is taken when it gives exactly one, of 1 to 128 letters, digits and `._~:/+=@#-`.
     """
-    given = [value for key, value in headers if key == name]
-    if len(given) == 1 and _WELL_FORMED.fullmatch(given[0]):
-        return given[0].decode("ascii")
+    given: bytes | None = None
+    for key, value in headers:
+        if key == name:
+            if given is not None:  # and whose is it then?
+                break
+            given = value
+    else:
+        if given is not None and _WELL_FORMED.fullmatch(given):
+            return given.decode("ascii")
     return os.urandom(20).translate(_LETTERS).decode("ascii")
 
 

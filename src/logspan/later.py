@@ -33,7 +33,14 @@ class Later:
     def __init__(self, take: Callable[[Record], object]) -> None:
         """`take` is given each record that is made; it must not wait for anybody, and not raise."""
         self._take = take
+        self._most = _MOST
+        self.wake: Callable[[], object] = _nothing
+        """Called when something waits."""
         self.forget()
+
+    def hurry(self, *, on: bool) -> None:
+        """Have nothing wait, as somebody counts on each record being queued at once, or as all ends; or as usual."""
+        self._most = 0 if on else _MOST
 
     def forget(self) -> None:
         """Leave what waits to the parent, in a forked child."""
@@ -41,10 +48,17 @@ class Later:
         self._begun, self._ended = Tally(), Tally()
 
     def put(self, make: Make) -> bool:
-        """Have a record made later; False when so many wait that whoever comes with one has to make it."""
-        if len(self._waiting) >= _MOST:
+        """Have the delivery worker make a record that nobody waits for: for many in a row that costs a third.
+
+        False where whoever comes with it has to make it: there is no time for that, or a burst of them waits already.
+        """
+        if len(self._waiting) >= self._most:
             return False
         self._waiting.append(make)
+        if self._most:
+            self.wake()
+        else:  # since a moment ago: a shutdown on another thread may have caught up already
+            self.catch_up()
         return True
 
     def catch_up(self) -> bool:
@@ -74,6 +88,10 @@ class Later:
     def _own_calls(self) -> int:
         """In a signal handler: to wait for these would be in vain."""
         return calls_under(inspect.currentframe(), Later.catch_up, self)
+
+
+def _nothing() -> None:
+    """Until there is a worker."""
 
 
 def calls_under(frame: FrameType | None, method: Callable[..., object], own: object) -> int:

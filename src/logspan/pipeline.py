@@ -77,6 +77,7 @@ class PipelineLoggerProvider(LoggerProvider):
         super().__init__(resource=resource, shutdown_on_exit=False, meter_provider=NoOpMeterProvider())
         super().add_log_record_processor(root)
         self._root = root
+        self._later = root.later
         self._redactor = redactor
         self._known: dict[str, Logger] = {}
         self.pipeline: Callable[[], Pipeline | None] = _no_pipeline
@@ -112,15 +113,13 @@ class PipelineLoggerProvider(LoggerProvider):
 
     def emit(self, record: Record) -> None:
         """Take a record of ours that is whole: what the SDK's `Logger.emit` comes to, which would look at its parts."""
-        if self._beside:
-            _ = record.attributes  # made now: later the delivery worker looks at the same time
         self._root.on_emit(record)
         for processor in self._beside:
             processor.on_emit(record)
 
     def put_off(self, make: Make) -> None:
         """Take a record that is made a little later, by the delivery worker; at once where somebody counts on that."""
-        if self._beside or not self._root.put_off(make):
+        if self._beside or not self._later.put(make):
             self.make_at_once(make)
 
     def make_at_once(self, make: Make) -> None:
@@ -204,7 +203,7 @@ class Pipeline:
         self.resource = root.resource = resource
         self.logger_provider = PipelineLoggerProvider(resource, root, redactor)
         self.logger_provider.pipeline = weakref.ref(self)
-        root.wake = delivery.worker.wake
+        root.wake = root.later.wake = delivery.worker.wake
         root.flush, root.close = self.flush, self.shutdown
         self.shared: Any = None
         """What is installed along with it in this process; kept here by `install`, as there is one of both."""
@@ -257,7 +256,7 @@ class Pipeline:
 
     def deliver_at_once(self, wait: Callable[[], object] | None) -> None:
         """Have each record's caller call `wait`, which must not raise, once the record is queued; None: as usual."""
-        self._root.at_once = wait is not None or self._root.closed or self._root.stages.on_callers_thread
+        self._root.later.hurry(on=wait is not None or self._root.closed or self._root.stages.on_callers_thread)
         self._root.wake = self._delivery.worker.wake if wait is None else wait
 
     def after_emit(self, frame: FrameType | None, then: Callable[[], object]) -> bool:
@@ -268,7 +267,7 @@ class Pipeline:
         return self._root.defer(frame, then)
 
     def _close(self, deadline: float) -> None:
-        self._root.at_once = True
+        self._root.later.hurry(on=True)
         self._root.later.catch_up()
         self._wait_while(self._root.later.is_behind, deadline)
         self._root.closed = True

@@ -18,7 +18,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from logspan.context import inside_pipeline
 from logspan.delivery.admission import Admission
 from logspan.failing import OWN_FAILURES
-from logspan.later import Later, Make, calls_under
+from logspan.later import Later, calls_under
 from logspan.ledger import Ledger
 from logspan.notices import Notices
 from logspan.record import Record
@@ -70,8 +70,7 @@ class RootProcessor(LogRecordProcessor):
         self._notices = notices
         self.resource = Resource.get_empty()
         self.later = Later(partial(self._take, then=_nothing))
-        self.at_once = stages.on_callers_thread
-        """Whether nothing is put off: somebody counts on each record being queued at once, or all ends."""
+        self.later.hurry(on=stages.on_callers_thread)
         self.closed = self.sealed = self.ended = False
         """Closed lets in the calls that were inside already; sealed, a second later, does not; at last all is over."""
         self.wake: Callable[[], object] = _nothing
@@ -99,23 +98,6 @@ class RootProcessor(LogRecordProcessor):
             self._ledger.settled.one()
             if self._deferred is not None:
                 self._run_deferred(*self._deferred)
-
-    def put_off(self, make: Make) -> bool:
-        """Have the delivery worker make a record that nobody waits for: for many in a row that costs a third.
-
-        False where the caller has to make it: somebody counts on that, or a burst of them waits already.
-        """
-        if self._has_to_hurry() or not self.later.put(make):
-            return False
-        if self._has_to_hurry():  # looked at again, as a shutdown on another thread may have caught up already
-            self.later.catch_up()
-        else:
-            self.wake()
-        return True
-
-    def _has_to_hurry(self) -> bool:
-        """Asked anew each time: another thread may say so in between."""
-        return self.at_once
 
     def count_self_log(self) -> None:
         """Count a record that was suppressed on its way here."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from operator import itemgetter
 from time import perf_counter
 
 from opentelemetry.trace import format_trace_id
@@ -78,9 +79,12 @@ class Exchange:
             if kind in _ANSWERS:
                 message = {**message, "headers": [*message.get("headers", ())]}  # they may be read only once
                 self._starting(message)
-            elif self._is_last(kind, message):
-                last = True
-                if request.options.slow_threshold and request.slow and request.first_byte_at is not None:
+            elif kind in _BODIES:
+                last = not (message.get("more_body") or self._trailers)
+            else:
+                last = self._is_last(kind, message)
+            if last:
+                if request.slow and request.first_byte_at is not None:
                     self.look()
                 request.live = False
         except Exception as error:
@@ -96,8 +100,7 @@ class Exchange:
             self._blame("send", error)
 
     def _is_last(self, kind: str, message: Message) -> bool:
-        if kind in _BODIES:
-            return not message.get("more_body", False) and not self._trailers
+        """Whether it ends the response, as a part of the body without another does."""
         if kind == "http.response.trailers":
             return not message.get("more_trailers", False)
         return kind in ("http.response.pathsend", "websocket.close")
@@ -122,7 +125,7 @@ class Exchange:
             request.response_headers = headers
             if request.settle().response_body:
                 request.response_content = self._content(message)
-        names = {key.lower() for key, _ in headers}
+        names = set(map(bytes.lower, map(itemgetter(0), headers)))
         ids: list[tuple[bytes, bytes]] = []
         trace, name = config.header, config.identification.header
         if trace is not None and trace not in names and request.span is not None:
@@ -142,9 +145,9 @@ class Exchange:
         """Note that a message has reached the server."""
         request = self.request
         if kind in _BODIES:
-            body = message.get("body") or b""
-            if request.scope.get("method") != "HEAD":  # else the server keeps it to itself
-                self._count(size_of(body))
+            body = message.get("body")
+            if body and request.scope.get("method") != "HEAD":  # else the server keeps it to itself
+                self._count(len(body) if type(body) is bytes else size_of(body))
                 if request.response_content is not None:
                     request.response_content.add(body)
         elif kind in _ANSWERS:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from logspan.fastapi.asgi import ASGIApp, Message, Receive, Scope, Send
 from logspan.fastapi.exchange import Exchange
@@ -100,13 +101,7 @@ class RouteLayer:
         if self.edge.spans != "off":
             scope.setdefault(NATIVE_KEY, None)  # FastAPI steps aside for others here, and so must apps mounted below
         before = request.reached_routes(scope)
-
-        def answer(message: Message) -> Awaitable[None]:
-            """Send what the routes say; whatever task says it answers the request, and there is an end to that."""
-            request.answers(message)
-            return send(message)
-
         try:
-            await self.app(scope, receive, answer)
+            await self.app(scope, receive, partial(request.answer, send))
         finally:
             request.left_routes(before)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
@@ -135,13 +135,12 @@ class _OnRouter:
         pass
 
 
-def overrides_of(scope: Scope) -> Iterator[RequestOverrides]:
-    """What the route that was matched does otherwise: of its routers from the outermost, then of its endpoint."""
-    route = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
-    for dependency in getattr(route, "dependencies", ()):
+def options_of(scope: Scope, options: Options) -> Options:
+    """What the route that was matched makes of them: its routers from the outermost, then its endpoint."""
+    route = scope["fastapi"].get("effective_route_context") if "fastapi" in scope else None
+    for dependency in getattr(route or scope.get("route"), "dependencies", ()):
         on_router = getattr(dependency, "dependency", None)
         if isinstance(on_router, _OnRouter):
-            yield on_router.overrides
+            options = on_router.overrides.applied_to(options)
     own = getattr(scope.get("endpoint"), _ATTRIBUTE, None)
-    if isinstance(own, RequestOverrides):
-        yield own
+    return own.applied_to(options) if isinstance(own, RequestOverrides) else options

@@ -25,8 +25,7 @@ def conclude(request: Request) -> None:
     provider = request.config.provider
     make: Make | None = None
     try:
-        options = request.settle()
-        request.end()
+        options = request.end()
         if options.record or request.config.options.record:
             make = partial(_make, request)
             if request.is_urgent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextvars import ContextVar
 from time import perf_counter
 from typing import Any, cast
@@ -12,10 +12,10 @@ from opentelemetry.util.types import AnyValue
 
 from logspan.binding import REQUEST_ID, Place
 from logspan.context import REQUEST
-from logspan.fastapi.asgi import Message, Scope, header, path_in_app
+from logspan.fastapi.asgi import Message, Scope, Send, header, path_in_app
 from logspan.fastapi.content import Content
 from logspan.fastapi.failure import Failure, Outcome, failure_of
-from logspan.fastapi.options import Options, RequestConfig, overrides_of
+from logspan.fastapi.options import Options, RequestConfig, options_of
 from logspan.fastapi.route import route_of
 
 SCOPE_KEY = "logspan.request"
@@ -88,9 +88,7 @@ class Request:
         """Bring `options` up to date: the settings of the route, once it is known, before those of the app."""
         endpoint = self.scope.get("endpoint")
         if endpoint is not self._endpoint:
-            self._endpoint, self.options = endpoint, self.config.options
-            for overrides in overrides_of(self.scope):
-                self.options = overrides.applied_to(self.options)
+            self._endpoint, self.options = endpoint, options_of(self.scope, self.config.options)
         return self.options
 
     @property
@@ -175,16 +173,17 @@ class Request:
             self._blame("the routes", error)
             return None
 
-    def answers(self, message: Message) -> None:
-        """Note a message of the routes: whoever begins the response works for the request, until its last part."""
+    def answer(self, send: Send, message: Message) -> Awaitable[None]:
+        """Send a message of the routes: whoever begins the response works for the request, until its last part."""
         try:
             kind = message["type"]
             if kind == "http.response.start":
                 self.bindings.own_task()
-            elif kind == "http.response.pathsend" or (kind == "http.response.body" and not message.get("more_body")):
+            elif (kind == "http.response.body" and not message.get("more_body")) or kind == "http.response.pathsend":
                 self.bindings.responded = True
         except Exception as error:
             self._blame("the answer", error)
+        return send(message)
 
     def left_routes(self, before: Place | None) -> None:
         """Come back to the middleware."""
@@ -207,7 +206,7 @@ class Request:
         except Exception as failure:
             self._blame("an exception", failure)
 
-    def end(self) -> None:
+    def end(self) -> Options:
         """It is over; what its record needs and only its own place, scope and span can tell is looked up."""
         self.live = False
         if self.ended_at is None:
@@ -217,7 +216,9 @@ class Request:
             self._route = route_of(self.scope, self.span, self.config.routes)
         except Exception as error:
             self._blame("the route", error)
+        options = self.settle()
         self.over = True
+        return options
 
     def close(self) -> None:
         """Let go of the span, and of the scope with the application's own objects: contexts and records outlive it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from opentelemetry._logs import Logger, LoggerProvider
@@ -12,12 +13,19 @@ from logspan.context import ROUTING
 Claim = Callable[[str, str | None, BaseException | None], bool]
 """Given a record's scope name, event name and exception: whether somebody else makes it, so that it is dropped."""
 
+_MOST_LOGGERS = 256
+"""How many are remembered; names are those of libraries, but nobody keeps an application from making them up."""
+
 
 class DelegatingLoggerProvider(LoggerProvider):
     """Hands each record to `context.ROUTING`, unless it has been claimed; loggers handed out earlier follow."""
 
     def __init__(self) -> None:
         self._claims: tuple[tuple[Claim], ...] = ()
+        self._logger = lru_cache(_MOST_LOGGERS)(self._new_logger)
+
+    def _new_logger(self, *arguments: str | None) -> Logger:
+        return _DelegatingLogger(self, (*arguments, None))
 
     def add_claim(self, claim: Claim) -> Callable[[], None]:
         """Ask `claim` about every record from now on; what is returned undoes it, once for each time it was added."""
@@ -42,8 +50,10 @@ class DelegatingLoggerProvider(LoggerProvider):
         schema_url: str | None = None,
         attributes: Any = None,
     ) -> Logger:
-        """A logger that asks for its provider at each record."""
-        return _DelegatingLogger(self, (name, version, schema_url, attributes))
+        """A logger that asks for its provider at each record; the same each time, as FastAPI asks at each request."""
+        if attributes is not None:
+            return _DelegatingLogger(self, (name, version, schema_url, attributes))
+        return self._logger(name, version, schema_url)
 
 
 class _DelegatingLogger(Logger):

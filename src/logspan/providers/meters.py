@@ -68,7 +68,8 @@ class _Instrument:
         return known[1]
 
     def _real(self) -> Any:
-        return self.create_in(self._routes.target())
+        target, known = self._routes.target(), self._known
+        return known[1] if known is not None and known[0] is target else self.create_in(target)
 
 
 class _Adding(_Instrument):

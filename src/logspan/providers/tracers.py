@@ -58,6 +58,13 @@ class _DelegatingTracer(Tracer):
         self._arguments = arguments
         self._known: tuple[TracerProvider, Tracer] | None = None
 
+    def real(self) -> Tracer:
+        """The target's tracer."""
+        target, known = self._routes.target(), self._known
+        if known is None or known[0] is not target:
+            known = self._known = (target, target.get_tracer(*self._arguments))
+        return known[1]
+
     def start_span(
         self,
         name: str,
@@ -70,10 +77,7 @@ class _DelegatingTracer(Tracer):
         set_status_on_exception: bool = True,  # noqa: FBT001, FBT002
     ) -> Span:
         """Start a span with the target's tracer."""
-        target, known = self._routes.target(), self._known
-        if known is None or known[0] is not target:
-            known = self._known = (target, target.get_tracer(*self._arguments))
-        return known[1].start_span(
+        return self.real().start_span(
             name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
         )
 
@@ -108,7 +112,7 @@ class _CurrentSpan:
         self._end_on_exit = end_on_exit
 
     def __enter__(self) -> Span:
-        self._span = span = self._tracer.start_span(*self._arguments)
+        self._span = span = self._tracer.real().start_span(*self._arguments)
         self._token = attach(set_span_in_context(span))
         return span
 
