@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 
 from logspan import InstrumentationError, Settings, build_pipeline, instrument_app
+from logspan.fastapi.layers import RouteLayer
 from logspan.settings import FilterSettings, TracingSettings
 from logspan.testing import InMemoryExporter
 from tests.fastapi.support import TestClient, watched
@@ -56,7 +57,7 @@ def walk(stack: Any) -> list[str]:
     layers = []
     while stack is not None:
         layers.append(type(stack).__name__)
-        stack = getattr(stack, "app", None)
+        stack = stack.routes if isinstance(stack, RouteLayer) else getattr(stack, "app", None)
     return layers
 
 

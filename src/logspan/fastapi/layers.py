@@ -1,6 +1,7 @@
 """Two thin ASGI layers: one outermost, one next to the routes. The classes hold what is configured, nothing else.
 
-Both show what they wrap as `.app`, so that others who walk the stack (FastAPI's telemetry does) see through them.
+The outer one shows what it wraps as `.app`, so that others who walk the stack see through it: FastAPI's telemetry does
+so at each request, and has nothing to look for below the inner one.
 """
 
 from __future__ import annotations
@@ -88,20 +89,20 @@ class RequestLayer:
 class RouteLayer:
     """The inner layer, next to the routes: sees the span, the route and what was bound, whatever lies between."""
 
-    def __init__(self, app: ASGIApp, edge: Edge) -> None:
-        self.app = app
+    def __init__(self, routes: ASGIApp, edge: Edge) -> None:
+        self.routes = routes
         self.edge = edge
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on, telling the request of it."""
         request = scope.get(SCOPE_KEY)
         if not self.edge.active or not isinstance(request, Request):
-            await self.app(scope, receive, send)
+            await self.routes(scope, receive, send)
             return
         if self.edge.spans != "off":
             scope.setdefault(NATIVE_KEY, None)  # FastAPI steps aside for others here, and so must apps mounted below
         before = request.reached_routes(scope)
         try:
-            await self.app(scope, receive, partial(request.answer, send))
+            await self.routes(scope, receive, partial(request.answer, send))
         finally:
             request.left_routes(before)

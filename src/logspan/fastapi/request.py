@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
 from contextvars import ContextVar
+from operator import itemgetter
 from time import perf_counter
 from typing import Any, cast
 
@@ -24,11 +25,9 @@ SCOPE_KEY = "logspan.request"
 CURRENT = cast("ContextVar[Request | None]", REQUEST)
 """The request of this context, as this package has it: no other puts one there."""
 
-_LASTING = (
-    *("method", "scheme", "path", "root_path", "app_root_path", "query_string", "http_version"),
-    *("client", "server", "endpoint"),
-)
-"""What is read of the scope when the request is over, beside its headers; None for what is not there."""
+_LASTING = ("method", "scheme", "path", "root_path", "query_string", "http_version", "client", "server")
+"""What is read of the scope when the request is over, beside its headers."""
+_all_lasting = itemgetter(*_LASTING)
 
 
 class Request:
@@ -112,7 +111,7 @@ class Request:
     @property
     def speaks(self) -> bool:
         """Whether the server's own line about this request would say the same again, or what nobody wants to read."""
-        return self.config.options.record or self.settle().record
+        return self.config.options.record or (self.options if self.over else self.settle()).record
 
     @property
     def quiet(self) -> bool:
@@ -223,9 +222,7 @@ class Request:
     def close(self) -> None:
         """Let go of the span, and of the scope with the application's own objects: contexts and records outlive it."""
         try:
-            lasting = dict(zip(_LASTING, map(self.scope.get, _LASTING), strict=True))
-            lasting["headers"] = [*(self.scope.get("headers") or ())]
-            self.scope = lasting
+            self.scope = _lasting(self.scope)
         except Exception as error:
             self._blame("the end", error)
         self.span = None
@@ -239,3 +236,12 @@ class Request:
             return self.status
         cancelled = self.failure is not None and self.failure.outcome is Outcome.CANCELLED
         return None if cancelled and not self.answered_for else 500
+
+
+def _lasting(scope: Scope) -> Scope:
+    try:
+        lasting = dict(zip(_LASTING, _all_lasting(scope), strict=True))
+    except KeyError:  # a WebSocket has no method, and not all servers say all
+        lasting = {name: scope[name] for name in _LASTING if name in scope}
+    lasting["headers"] = [*(scope.get("headers") or ())]
+    return lasting
