@@ -22,6 +22,7 @@ ORDER = (
     "errors",
     "failing",
     "clock",
+    "forks",
     "printable",
     "outcome",
     "expressions",
@@ -71,6 +72,7 @@ SHARED = {
 
 # `module.name` of what lives at module level and is an object, with the reason why it is no state.
 ALLOWED_GLOBALS = {
+    "binding._OUTSIDE": "the place of all that no request is about; never written",
     "context.ROUTING": "the counterpart of the root logger: where process-wide hooks send their records",
     "encoding.protobuf._key": "a bounded memo of a pure function",
     "encoding.protobuf._severity": "a bounded memo of a pure function",

@@ -11,8 +11,9 @@ import threading
 import weakref
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token, copy_context
+from dataclasses import dataclass, replace
 from types import MappingProxyType, TracebackType
-from typing import Any, NamedTuple, ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from opentelemetry.util.types import AnyValue
 
@@ -30,21 +31,22 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-class Place(NamedTuple):
-    """Where some code runs: in which request, with what bound, whether below its middleware (`inside`).
+@dataclass(slots=True, eq=False)
+class Place:
+    """Where some code runs: in which request, with what bound, whether below its middleware (`inside`). Never changed.
 
     `apart` says that something was bound here that the request knows nothing of: here is a task of its own.
     `standing_in` says that a record is made here in the request's place, when it is over.
     """
 
-    request: RequestBindings | None = None
-    bound: Attributes = _NOTHING
+    request: RequestBindings | None
+    bound: Attributes
     inside: bool = False
     apart: bool = False
     standing_in: bool = False
 
 
-_OUTSIDE = Place()
+_OUTSIDE = Place(None, _NOTHING)
 _place: ContextVar[Place] = ContextVar("logspan.place", default=_OUTSIDE)
 
 
@@ -115,8 +117,7 @@ class RequestBindings:
         except RuntimeError:  # a thread without an event loop
             return
         if task is not None and (own := weakref.ref(task)) not in self._tasks:
-            with self._lock:
-                self._tasks = (*self._tasks, own)
+            self._tasks = (*self._tasks, own)  # no lock: these run one after the other
 
     def _caller(self) -> Any:
         """The task that calls; None in a callback of the event loop, `_MISSING` in a thread without one."""
@@ -241,7 +242,7 @@ class BoundToken:
             request.take_back(self._changes, self._before)
         if _reset(token):
             undone = _changed(now.bound, _undone(now.bound, self._changes, self._before))
-            _place.set(now._replace(bound=undone if request is None else request.attributes))
+            _place.set(replace(now, bound=undone if request is None else request.attributes))
 
     def __enter__(self) -> Self:
         return self
@@ -276,10 +277,10 @@ def _put(changes: Attributes) -> BoundToken:
     request = place.request
     if request is not None and request.accepts(place):
         before: Attributes = request.put(changes)
-        return BoundToken(_place.set(place._replace(bound=request.attributes)), changes, before, request)
+        return BoundToken(_place.set(replace(place, bound=request.attributes)), changes, before, request)
     seen = place.bound if request is None else request.seen_from(place)
     before = {key: seen.get(key, _MISSING) for key in changes}
-    token = _place.set(place._replace(bound=_changed(seen, changes), apart=request is not None))
+    token = _place.set(replace(place, bound=_changed(seen, changes), apart=request is not None))
     return BoundToken(token, changes, before, None)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import string
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -19,20 +18,27 @@ USER = ("user.", "enduser.")
 _LETTERS = b"bcdfghjklmnpqrst" * 16
 """What a byte becomes in a new id. Digits, or more of them, would have redaction look for secrets on each record."""
 
-_ALLOWED = f"{string.ascii_letters}{string.digits}._~:/+=@#-".encode()
+_ALLOWED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:/+=@#-"
 _LONGEST = 128
 
 
-def request_id(headers: Collection[tuple[bytes, bytes]], name: bytes) -> str:
+def request_id(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str:
     """The id that a client gives in the header `name`, or a new one: 20 letters, 80 bits of chance.
 
     A client's is taken when it gives exactly one, of 1 to 128 letters, digits and `._~:/+=@#-`.
     """
-    known = dict(headers)
-    given = known.get(name, b"")
-    well_formed = 0 < len(given) <= _LONGEST and not given.translate(None, _ALLOWED)
-    if well_formed and (len(known) == len(headers) or [key for key, _ in headers].count(name) == 1):
+    given = None
+    for key, value in headers:
+        if key == name:
+            if given is not None:  # and which of them is it?
+                return _new_id()
+            given = value
+    if given and len(given) <= _LONGEST and not given.translate(None, _ALLOWED):
         return given.decode("ascii")
+    return _new_id()
+
+
+def _new_id() -> str:
     return os.urandom(20).translate(_LETTERS).decode("ascii")
 
 

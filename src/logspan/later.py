@@ -17,12 +17,6 @@ Make = Callable[[], Record | None]
 _MOST = 256
 
 
-class LateRecord(Record):
-    """A record that may have been made later than others that tell of a later time."""
-
-    __slots__ = ()
-
-
 class Later:
     """What makes records waits here for the next look of the delivery worker, and not for long.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextvars
 import inspect
-import os
 import threading
 import warnings
 import weakref
@@ -21,6 +20,7 @@ from opentelemetry.sdk.resources import Resource
 from logspan.clock import Clock
 from logspan.context import inside_pipeline
 from logspan.delivery.delivery import Delivery
+from logspan.forks import in_children
 from logspan.health import HealthReport, report
 from logspan.later import Make
 from logspan.ledger import ExporterSnapshot, Ledger, LedgerSnapshot
@@ -207,7 +207,7 @@ class Pipeline:
         root.flush, root.close = self.flush, self.shutdown
         self.shared: Any = None
         """What is installed along with it in this process; kept here by `install`, as there is one of both."""
-        _reset_in_children(self)
+        in_children(self.reset_after_fork)  # after the SDK's own, which was registered with its processor
         enrichers.start()
 
     def flush(self, timeout: float = 5.0) -> bool:
@@ -321,16 +321,3 @@ class Pipeline:
         self._root.later.forget()
         self._enrichers.reset_after_fork()
         self._delivery.reset_after_fork()
-
-
-def _reset_in_children(pipeline: Pipeline) -> None:
-    """Hooks run in the order of registration: this one after the SDK's, which was registered with its processor."""
-    reference = weakref.ref(pipeline)
-
-    def reset() -> None:
-        alive = reference()
-        if alive is not None:
-            alive.reset_after_fork()
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=reset)

@@ -143,6 +143,12 @@ class Record(LogRecord, ReadWriteLogRecord):
         return record
 
 
+class LateRecord(Record):
+    """A record that may have been made later than others that tell of a later time."""
+
+    __slots__ = ()
+
+
 def _within(number: object, bits: int) -> int:
     """A number of the wire format as it is, or 0 (not set) for what could not be written there."""
     return number if isinstance(number, int) and 0 <= number < 1 << bits else 0

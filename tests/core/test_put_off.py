@@ -14,9 +14,9 @@ from opentelemetry.sdk.resources import Resource
 
 from logspan.assemble import build_pipeline
 from logspan.delivery.intake import in_time
-from logspan.later import LateRecord, Make
+from logspan.later import Make
 from logspan.pipeline import Pipeline
-from logspan.record import Record, severity
+from logspan.record import LateRecord, Record, severity
 from logspan.settings import Settings
 from logspan.testing import InMemoryExporter
 from tests.core.conftest import Build

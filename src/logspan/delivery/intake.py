@@ -11,8 +11,7 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
 from logspan.delivery.lanes import Lanes
-from logspan.later import LateRecord
-from logspan.record import Record
+from logspan.record import LateRecord, Record
 
 
 class Intake(LogRecordExporter):

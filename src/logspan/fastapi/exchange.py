@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from operator import itemgetter
 from time import perf_counter
-
-from opentelemetry.trace import format_trace_id
 
 from logspan.fastapi.asgi import Message, Receive, Send, header, size_of
 from logspan.fastapi.content import Content, media_type_of
@@ -125,13 +122,15 @@ class Exchange:
             request.response_headers = headers
             if request.settle().response_body:
                 request.response_content = self._content(message)
-        names = set(map(bytes.lower, map(itemgetter(0), headers)))
         ids: list[tuple[bytes, bytes]] = []
-        trace, name = config.header, config.identification.header
-        if trace is not None and trace not in names and request.span is not None:
-            ids.append((trace, format_trace_id(request.span.get_span_context().trace_id).encode("ascii")))
-        if name is not None and name not in names and (identifier := request.id) is not None:
-            ids.append((name, identifier.encode("latin-1")))
+        context, identifier = request.span_context, request.id
+        if config.header is not None and context is not None:
+            ids.append((config.header, b"%032x" % context.trace_id))
+        if config.identification.header is not None and identifier is not None:
+            ids.append((config.identification.header, identifier.encode("latin-1")))
+        for key, _ in headers:
+            if (named := key.lower()) in (config.header, config.identification.header):
+                ids = [added for added in ids if added[0] != named]
         message["headers"] = [*headers, *ids]
 
     def _content(self, message: Message) -> Content | None:

@@ -11,8 +11,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from logspan.fastapi.attributes import attributes_of
 from logspan.fastapi.outcome import INFO, Ending, ending_of
 from logspan.fastapi.request import Request
-from logspan.later import LateRecord, Make
-from logspan.record import Record
+from logspan.later import Make
+from logspan.record import LateRecord, Record
 from logspan.values import type_name
 
 SCOPE_NAME = "logspan.request"

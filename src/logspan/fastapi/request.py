@@ -54,7 +54,7 @@ class Request:
         """Whether all that its record says is settled: nothing here changes any more."""
         self.span: Span | None = None
         self.span_context: SpanContext | None = None
-        """That of the span, when it is over."""
+        """That of the span, which it outlives."""
         self.status: int | None = None
         self.error_id: int | None = None
         """The `id` of the exception that left the application: contexts outlive a request, and would keep it alive."""
@@ -102,7 +102,7 @@ class Request:
         if self.request_content is not None or self.response_content is not None:
             return True
         user = self.config.identification.user
-        return user is not None and self.bindings.ask is not None and user.is_near(self.scope)
+        return user is not None and user.is_near(self.scope) and self.bindings.ask is not None
 
     def _find_user(self) -> Mapping[str, AnyValue] | None:
         user = self.config.identification.user
@@ -156,8 +156,9 @@ class Request:
         try:
             if self.span is None and not self.over:
                 span = span or get_current_span()
-                if span.get_span_context().is_valid:
-                    self.span = span
+                context = span.get_span_context()
+                if context.is_valid:
+                    self.span, self.span_context = span, context
         except Exception as error:
             self._blame("the span", error)
 
@@ -211,7 +212,8 @@ class Request:
         if self.ended_at is None:
             self.ended_at = perf_counter()
         try:
-            self.span_context = (self.span or get_current_span()).get_span_context()
+            if self.span_context is None:
+                self.span_context = get_current_span().get_span_context()
             self._route = route_of(self.scope, self.span, self.config.routes)
         except Exception as error:
             self._blame("the route", error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import os
 import queue
 import threading
 import time
@@ -16,6 +15,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 
 from logspan.clock import Latch
 from logspan.context import mark_pipeline_thread
+from logspan.forks import in_children
 from logspan.notices import Notices
 
 if TYPE_CHECKING:
@@ -39,32 +39,37 @@ class Spans:
     def __init__(self, resource: Callable[[], Resource], exporter: Callable[[], SpanExporter] | None) -> None:
         self._resource = resource
         self._exporter = exporter
-        self._built: dict[int, _Process] = {}
+        self._built: list[_Process] = []
+        """One at most; the first counts."""
+        self._of_parents: list[_Process] = []
+        in_children(self._leave_to_parent)
+
+    def _leave_to_parent(self) -> None:
+        """Kept, as nobody knows what it would mean to take a parent's channels down in a child."""
+        self._of_parents += self._built
+        self._built = []
 
     def provider(self) -> TracerProvider:
         """The provider for this process."""
-        process = self._built.get(os.getpid())
-        return (process or self._build()).provider
+        return (self._built[0] if self._built else self._build()).provider
 
     def _build(self) -> _Process:
-        made = _Process(self._resource(), self._exporter)
-        kept = self._built.setdefault(os.getpid(), made)
-        if kept is not made:  # two threads came first
+        made, built = _Process(self._resource(), self._exporter), self._built
+        built.append(made)
+        if built[0] is not made:  # two threads came first
             made.abandon()
-        return kept
+        return built[0]
 
     def flush(self, timeout: float) -> bool:
         """Export what has ended, `timeout` seconds at most; True when all of it was handed to the exporter in time.
 
         With 0 the export begins, and a later call waits for it.
         """
-        process = self._built.get(os.getpid())
-        return process is None or process.begin(process.provider.force_flush).wait(timeout)
+        return all(process.begin(process.provider.force_flush).wait(timeout) for process in self._built[:1])
 
     def shutdown(self, timeout: float) -> bool:
         """Export what has ended and stop, `timeout` seconds at most; what is left then is lost. 0 as in `flush`."""
-        process = self._built.get(os.getpid())
-        return process is None or process.end().wait(timeout)
+        return all(process.end().wait(timeout) for process in self._built[:1])
 
 
 class _Done:
