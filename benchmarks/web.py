@@ -36,11 +36,12 @@ def fastapi(arguments: argparse.Namespace) -> Table:
 
 OVERHEAD = {
     "bare_us": Column("bare", "{:.0f} us"),
-    "alone_us": Column("spans alone", "{:.0f} us"),
+    "alone_us": Column("spans and metrics", "{:.0f} us"),
     "logspan_us": Column("logspan", "{:.0f} us"),
     "added_us": Column("added", "{:.0f} us"),
     "added_to_bare": Column("of bare", "{:.2f}"),
-    "added_to_spans": Column("of spans", "{:.2f}"),
+    "added_to_spans": Column("of those", "{:.2f}"),
+    "over_spans_us": Column("over spans alone", "{:.0f} us"),
     "added_cpu_us": Column("with delivery", "{:.0f} us"),
 }
 

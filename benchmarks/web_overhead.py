@@ -2,11 +2,13 @@
 
 python -m benchmarks.web_overhead SPANS ROUTES ENDPOINT ROUNDS     prints one JSON object, in us of CPU a request
 
-Three apps of one process take turns, so that whatever slows the machine down slows all of them: without anything, with
-the span instrumentation alone, and with logspan over that, the record of each request included. Of many short turns
-the least disturbed twentieth counts. `added_us` is what logspan adds in the request's own thread, `added_cpu_us` what
-it adds in the whole process, delivery included. By its shares of the bare request (`added_to_bare`) and of what the
-spans cost (`added_to_spans`) another machine can be compared.
+Four apps of one process take turns, so that whatever slows the machine down slows all of them: without anything, with
+the span instrumentation alone (which measures as well, for a meter provider without readers as logspan sets one up),
+with its spans alone, and with logspan over that, the record of each request included. Of many short turns the least
+disturbed twentieth counts. `added_us` is what logspan adds to the instrumentation in the request's own thread,
+`over_spans_us` what it adds to the spans, `added_cpu_us` what it adds in the whole process, delivery included. By its
+shares of the bare request (`added_to_bare`) and of what the instrumentation costs (`added_to_spans`) another machine
+can be compared.
 """
 
 from __future__ import annotations
@@ -49,12 +51,14 @@ def make_app(routes: int, **options: Any) -> FastAPI:
     return app
 
 
-def spans_alone(spans: str, routes: int) -> FastAPI:
+def spans_alone(spans: str, routes: int, *, metrics: bool) -> FastAPI:
     """FastAPI's own telemetry, or contrib's, with providers that export nothing."""
+    from opentelemetry.metrics import NoOpMeterProvider
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.trace import TracerProvider
 
-    tracers, meters = TracerProvider(shutdown_on_exit=False), MeterProvider(shutdown_on_exit=False)
+    tracers = TracerProvider(shutdown_on_exit=False)
+    meters = MeterProvider(shutdown_on_exit=False) if metrics else NoOpMeterProvider()
     if spans == "native":
         return make_app(routes, telemetry={"tracer_provider": tracers, "meter_provider": meters, "logs": False})
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
@@ -126,19 +130,21 @@ async def measure_all(app: FastAPI, path: str, flush: Callable[[], object]) -> f
 async def compare(spans: str, routes: int, endpoint: str, rounds: int) -> dict[str, float]:
     path = f"/orders-{routes - 1}/42"
     ours, flush = with_logspan(spans, routes, endpoint)
-    apps = (make_app(routes, telemetry=OFF), spans_alone(spans, routes), ours)
+    alone = [spans_alone(spans, routes, metrics=metrics) for metrics in (True, False)]
+    apps = (make_app(routes, telemetry=OFF), *alone, ours)
     for app in apps:
         await requests(app, path, WARM_UP)
     turns = [[await measure(app, path) for app in apps] for _ in range(rounds * TURNS)]
-    whole = [[await measure_all(app, path, flush) for app in apps[1:]] for _ in range(rounds)]
-    bare, alone, logspan = (_least(row[index] for row in turns) for index in range(3))
+    whole = [[await measure_all(app, path, flush) for app in (alone[0], ours)] for _ in range(rounds)]
+    bare, measured, traced, logspan = (_least(row[index] for row in turns) for index in range(4))
     return {
         "bare_us": bare,
-        "alone_us": alone,
+        "alone_us": measured,
         "logspan_us": logspan,
-        "added_us": logspan - alone,
-        "added_to_bare": (logspan - alone) / bare,
-        "added_to_spans": (logspan - alone) / (alone - bare),
+        "added_us": logspan - measured,
+        "added_to_bare": (logspan - measured) / bare,
+        "added_to_spans": (logspan - measured) / (measured - bare),
+        "over_spans_us": logspan - traced,
         "added_cpu_us": _least(row[1] for row in whole) - _least(row[0] for row in whole),
     }
 

@@ -108,3 +108,32 @@ def test_without_one_a_reader_can_be_added_to_ours() -> None:
     """
     assert run(program.replace("ENABLED", "True")) == "1"
     assert run(program.replace("ENABLED", "False")) == "_ProxyMeterProvider"
+
+
+def test_instruments_of_others_count_from_the_first_reader_on() -> None:
+    """Where nobody reads, nothing is worked out: FastAPI measures each request three times."""
+    out = run(
+        f"""{INSTALL}
+    from opentelemetry.sdk.metrics import Counter
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    pipeline, undo = install()
+    asked, add = [], Counter.add
+    Counter.add = lambda self, *args: asked.append(args) or add(self, *args)
+    meter = metrics.get_meter("shop")
+    counter, histogram, gauge = meter.create_counter("n"), meter.create_histogram("h"), meter.create_gauge("g")
+    def measure(number):
+        counter.add(number)
+        histogram.record(number)
+        gauge.set(number)
+    measure(1)
+    print(asked)
+    reader = InMemoryMetricReader()
+    metrics.get_meter_provider().add_metric_reader(reader)
+    measure(2)
+    measure(3)
+    (resource,) = reader.get_metrics_data().resource_metrics
+    data = {{metric.name: metric.data for scope in resource.scope_metrics for metric in scope.metrics}}
+    print(data["n"].data_points[0].value, data["h"].data_points[0].sum, data["g"].data_points[0].value)
+    """
+    )
+    assert out.splitlines() == ["[]", "5 5 3"]

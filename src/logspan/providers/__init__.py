@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import metrics, trace
 from opentelemetry._logs import LoggerProvider, get_logger_provider, set_logger_provider
-from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from logspan.metrics import observe_redaction
 from logspan.notices import Notices
 from logspan.providers.loggers import DelegatingLoggerProvider
-from logspan.providers.meters import DelegatingMeterProvider
+from logspan.providers.meters import DelegatingMeterProvider, OwnMeterProvider
 from logspan.providers.redaction import SpanRedactor
 from logspan.providers.spans import Spans, otlp_span_exporter
 from logspan.providers.tracers import DelegatingTracerProvider
@@ -89,7 +88,7 @@ def _install_meters(pipeline: Pipeline) -> None:
     """Measure what the pipeline counts with the provider of whoever has set one, else with one of ours."""
     provider = metrics.get_meter_provider()
     if (meters := _meters()) is not None:
-        provider = real = MeterProvider(resource=pipeline.resource, shutdown_on_exit=False)
+        provider = real = OwnMeterProvider(resource=pipeline.resource, shutdown_on_exit=False)
         meters.point(pipeline.logger_provider, lambda: real)
     if pipeline.redactor is not None:
         observe_redaction(provider, pipeline.redactor)

@@ -7,8 +7,21 @@ from typing import Any
 
 from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import Meter, MeterProvider, NoOpMeterProvider
+from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader
 
 from logspan.providers.routed import Routes
+
+
+class OwnMeterProvider(SdkMeterProvider):
+    """The SDK's provider, of which one can tell whether anybody reads it."""
+
+    is_read = False
+
+    def add_metric_reader(self, metric_reader: MetricReader) -> None:
+        """Have what is measured from here on read."""
+        self.is_read = True
+        super().add_metric_reader(metric_reader)
 
 
 class DelegatingMeterProvider(MeterProvider):
@@ -68,26 +81,32 @@ class _Instrument:
         return known[1]
 
     def _real(self) -> Any:
+        """The one in the target; None where nobody would read what it counts, which the SDK works out all the same."""
         target, known = self._routes.target(), self._known
+        if isinstance(target, OwnMeterProvider) and not target.is_read:
+            return None
         return known[1] if known is not None and known[0] is target else self.create_in(target)
 
 
 class _Adding(_Instrument):
     def add(self, *args: Any, **kwargs: Any) -> None:
         """Add an amount (Counter, UpDownCounter)."""
-        self._real().add(*args, **kwargs)
+        if (real := self._real()) is not None:
+            real.add(*args, **kwargs)
 
 
 class _Recording(_Instrument):
     def record(self, *args: Any, **kwargs: Any) -> None:
         """Record a value (Histogram)."""
-        self._real().record(*args, **kwargs)
+        if (real := self._real()) is not None:
+            real.record(*args, **kwargs)
 
 
 class _Setting(_Instrument):
     def set(self, *args: Any, **kwargs: Any) -> None:
         """Set the value (Gauge)."""
-        self._real().set(*args, **kwargs)
+        if (real := self._real()) is not None:
+            real.set(*args, **kwargs)
 
 
 class _DelegatingMeter(Meter):
