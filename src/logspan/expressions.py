@@ -159,7 +159,7 @@ def _re2_set(re2: ModuleType, expressions: Sequence[str]) -> Any:
     for expression in expressions:
         chosen.Add(expression)
     chosen.Compile()
-    return chosen.Match
+    return getattr(chosen, "_set", chosen).Match  # what is around it looks at the type of each text, and encodes it
 
 
 def _re_set(expressions: Sequence[str]) -> Callable[[bytes], Named]:
