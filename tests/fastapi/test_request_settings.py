@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from typing import Annotated, Any
 
 import pytest
@@ -68,6 +69,26 @@ async def test_what_cannot_be_described_has_a_record_nevertheless() -> None:
         (record,) = seen.requests()
     assert record.attributes["logspan.capture.error"] == "TypeError"
     assert record.severity == "INFO"
+
+
+async def test_a_record_tells_when_the_request_ended_however_long_it_takes_to_describe() -> None:
+    """It takes its place by its time, before what is logged later: the worker may be held up in the middle of it."""
+    looked_at: list[int] = []
+
+    class Query(bytes):
+        def __bool__(self) -> bool:
+            looked_at.append(time.time_ns())
+            time.sleep(0.2)
+            return True
+
+    app = Starlette()
+    with watched(app) as seen:
+        await Driver().run(app, "/", query_string=Query(b"page=2"))
+        (record,) = seen.requests()
+        (made,) = seen.memory.records()
+    assert record.attributes["url.query"] == "page=2"
+    assert made.log_record.timestamp is not None
+    assert made.log_record.timestamp <= looked_at[-1]
 
 
 def test_headers_are_on_an_allow_list() -> None:

@@ -60,13 +60,13 @@ def _blame(request: Request, error: Exception) -> None:
 
 
 def _record(request: Request, ending: Ending, scope: InstrumentationScope) -> Record:
-    now = perf_counter()
-    ended = request.ended_at or now
+    ended = request.ended_at or perf_counter()
+    ended_ns = time_ns() - int((perf_counter() - ended) * 1e9)  # before it is described, which takes its time
     return LateRecord(
         scope,
         *ending.severity,
         *_described(request, ending, round(ended - request.started_at, 6)),
-        timestamp=time_ns() - int((now - ended) * 1e9),
+        timestamp=ended_ns,
         event_name=WEBSOCKET_EVENT if request.websocket else HTTP_EVENT,
         span_context=request.span_context,
     )
