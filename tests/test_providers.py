@@ -5,8 +5,10 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -222,6 +224,22 @@ def test_no_exporter_is_made_where_nobody_said_where_spans_go() -> None:
     assert spans.provider().get_tracer("t").start_span("x").get_span_context().is_valid
     assert spans.flush(0.0)
     assert spans.shutdown(0.0)
+
+
+def test_threads_that_come_first_together_have_one_provider() -> None:
+    """Each has begun to make one: all but the first that was made are taken down."""
+    together = threading.Barrier(4)
+
+    def resource() -> Resource:
+        together.wait(10.0)
+        return Resource.get_empty()
+
+    spans = Spans(resource, None)
+    with ThreadPoolExecutor(4) as pool:
+        provided = {id(made.result(10.0)) for made in [pool.submit(spans.provider) for _ in range(4)]}
+    assert provided == {id(spans.provider())}
+    assert spans.provider().get_tracer("shop").start_span("order").is_recording()
+    assert spans.shutdown(5.0)
 
 
 def run(program: str, **environment: str) -> str:

@@ -40,7 +40,7 @@ class Spans:
         self._resource = resource
         self._exporter = exporter
         self._built: list[_Process] = []
-        """One at most; the first counts."""
+        """One, and for a moment more where several threads came first: the first counts."""
         self._of_parents: list[_Process] = []
         in_children(self._leave_to_parent)
 
@@ -57,6 +57,7 @@ class Spans:
         made, built = _Process(self._resource(), self._exporter), self._built
         built.append(made)
         if built[0] is not made:  # two threads came first
+            built.remove(made)
             made.abandon()
         return built[0]
 
