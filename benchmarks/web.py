@@ -36,12 +36,11 @@ def fastapi(arguments: argparse.Namespace) -> Table:
 
 OVERHEAD = {
     "bare_us": Column("bare", "{:.0f} us"),
-    "alone_us": Column("spans and metrics", "{:.0f} us"),
+    "alone_us": Column("spans alone", "{:.0f} us"),
     "logspan_us": Column("logspan", "{:.0f} us"),
     "added_us": Column("added", "{:.0f} us"),
     "added_to_bare": Column("of bare", "{:.2f}"),
-    "added_to_spans": Column("of those", "{:.2f}"),
-    "over_spans_us": Column("over spans alone", "{:.0f} us"),
+    "added_to_spans": Column("of spans", "{:.2f}"),
     "added_cpu_us": Column("with delivery", "{:.0f} us"),
 }
 
@@ -49,16 +48,18 @@ OVERHEAD = {
 def overhead(arguments: argparse.Namespace) -> Table:
     """CPU of a request without logs of its own, with the record of the request, over the spans alone."""
 
-    def case(spans: str, routes: int) -> Case:
-        label = f"{spans}, {routes} route{'s' if routes > 1 else ''}"
-        return Case(label, spans, spans, lambda sink: measure_overhead(sink, spans, routes, arguments.turns))
+    def case(spans: str, routes: int, metrics: str) -> Case:
+        label = f"{spans}, {routes} route{'s' if routes > 1 else ''}{', no metrics' if metrics == 'off' else ''}"
+        return Case(label, spans, spans, lambda sink: measure_overhead(sink, spans, routes, metrics, arguments.turns))
 
     title = "Overhead of a request: CPU in process, no logs of its own, its record included"
-    return Table(title, [case(spans, routes) for spans in ("native", "contrib") for routes in (1, 100)], OVERHEAD, ())
+    kinds = [(spans, *rest) for spans in ("native", "contrib") for rest in ((1, "on"), (100, "on"), (1, "off"))]
+    return Table(title, [case(*kind) for kind in kinds], OVERHEAD, ())
 
 
-def measure_overhead(sink: Receiver, spans: str, routes: int, turns: int) -> Figures:
-    command = [sys.executable, "-m", "benchmarks.web_overhead", spans, str(routes), sink.endpoint, str(turns)]
+def measure_overhead(sink: Receiver, spans: str, routes: int, metrics: str, turns: int) -> Figures:
+    arguments = (spans, str(routes), metrics, sink.endpoint, str(turns))
+    command = [sys.executable, "-m", "benchmarks.web_overhead", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
     figures: Figures = json.loads(done.stdout)
     return figures

@@ -1,14 +1,14 @@
 """What a request costs inside of one process, without a server or a socket, and without logs of its own.
 
-python -m benchmarks.web_overhead SPANS ROUTES ENDPOINT ROUNDS     prints one JSON object, in us of CPU a request
+python -m benchmarks.web_overhead SPANS ROUTES METRICS ENDPOINT ROUNDS     prints a JSON object, in us of CPU a request
 
-Four apps of one process take turns, so that whatever slows the machine down slows all of them: without anything, with
-the span instrumentation alone (which measures as well, for a meter provider without readers as logspan sets one up),
-with its spans alone, and with logspan over that, the record of each request included. Of many short turns the least
-disturbed twentieth counts. `added_us` is what logspan adds to the instrumentation in the request's own thread,
-`over_spans_us` what it adds to the spans, `added_cpu_us` what it adds in the whole process, delivery included. By its
-shares of the bare request (`added_to_bare`) and of what the instrumentation costs (`added_to_spans`) another machine
-can be compared.
+Three apps of one process take turns, so that whatever slows the machine down slows all of them: without anything, with
+the span instrumentation alone, and with logspan over that, the record of each request included. Both instrumentations
+measure requests as well, where there is a meter provider: with METRICS `on` both apps have one without readers, which
+is what logspan sets up, with `off` none has. Of many short turns the least disturbed twentieth counts. `added_us` is
+what logspan adds in the request's own thread, `added_cpu_us` what it adds in the whole process, delivery included. By
+its shares of the bare request (`added_to_bare`) and of what the instrumentation costs (`added_to_spans`) another
+machine can be compared.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def make_app(routes: int, **options: Any) -> FastAPI:
     return app
 
 
-def spans_alone(spans: str, routes: int, *, metrics: bool) -> FastAPI:
+def spans_alone(spans: str, routes: int, *, metrics: bool = True) -> FastAPI:
     """FastAPI's own telemetry, or contrib's, with providers that export nothing."""
     from opentelemetry.metrics import NoOpMeterProvider
     from opentelemetry.sdk.metrics import MeterProvider
@@ -63,17 +63,19 @@ def spans_alone(spans: str, routes: int, *, metrics: bool) -> FastAPI:
         return make_app(routes, telemetry={"tracer_provider": tracers, "meter_provider": meters, "logs": False})
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
-    app = make_app(routes, telemetry=OFF)
+    app = make_app(routes)  # FastAPI's own steps aside
     FastAPIInstrumentor.instrument_app(
         app, tracer_provider=tracers, meter_provider=meters, exclude_spans=["receive", "send"]
     )
     return app
 
 
-def with_logspan(spans: str, routes: int, endpoint: str) -> tuple[FastAPI, Callable[[], object]]:
+def with_logspan(
+    spans: str, routes: int, endpoint: str, *, metrics: bool = True
+) -> tuple[FastAPI, Callable[[], object]]:
     """The default settings, with delivery to the sink; and what waits for the delivery."""
     from logspan import Settings, instrument_app
-    from logspan.settings import OtlpSettings, TracingSettings
+    from logspan.settings import MetricsSettings, OtlpSettings, TracingSettings
 
     app = make_app(routes)
     settings = Settings(
@@ -81,6 +83,7 @@ def with_logspan(spans: str, routes: int, endpoint: str) -> tuple[FastAPI, Calla
         exporters=["otlp"],
         otlp=OtlpSettings(logs_endpoint=f"{endpoint}/v1/logs"),
         tracing=TracingSettings.model_validate({"instrumentation": spans}),
+        metrics=MetricsSettings(enabled=metrics),
     )
     handle = instrument_app(app, settings)
     return app, lambda: handle.flush(30)
@@ -127,24 +130,22 @@ async def measure_all(app: FastAPI, path: str, flush: Callable[[], object]) -> f
     return (time.process_time() - before) / count * 1e6
 
 
-async def compare(spans: str, routes: int, endpoint: str, rounds: int) -> dict[str, float]:
+async def compare(spans: str, routes: int, endpoint: str, rounds: int, *, metrics: bool) -> dict[str, float]:
     path = f"/orders-{routes - 1}/42"
-    ours, flush = with_logspan(spans, routes, endpoint)
-    alone = [spans_alone(spans, routes, metrics=metrics) for metrics in (True, False)]
-    apps = (make_app(routes, telemetry=OFF), *alone, ours)
+    ours, flush = with_logspan(spans, routes, endpoint, metrics=metrics)
+    apps = (make_app(routes, telemetry=OFF), spans_alone(spans, routes, metrics=metrics), ours)
     for app in apps:
         await requests(app, path, WARM_UP)
     turns = [[await measure(app, path) for app in apps] for _ in range(rounds * TURNS)]
-    whole = [[await measure_all(app, path, flush) for app in (alone[0], ours)] for _ in range(rounds)]
-    bare, measured, traced, logspan = (_least(row[index] for row in turns) for index in range(4))
+    whole = [[await measure_all(app, path, flush) for app in apps[1:]] for _ in range(rounds)]
+    bare, alone, logspan = (_least(row[index] for row in turns) for index in range(3))
     return {
         "bare_us": bare,
-        "alone_us": measured,
+        "alone_us": alone,
         "logspan_us": logspan,
-        "added_us": logspan - measured,
-        "added_to_bare": (logspan - measured) / bare,
-        "added_to_spans": (logspan - measured) / (measured - bare),
-        "over_spans_us": logspan - traced,
+        "added_us": logspan - alone,
+        "added_to_bare": (logspan - alone) / bare,
+        "added_to_spans": (logspan - alone) / (alone - bare),
         "added_cpu_us": _least(row[1] for row in whole) - _least(row[0] for row in whole),
     }
 
@@ -154,10 +155,12 @@ def _least(figures: Iterable[float]) -> float:
     return ordered[len(ordered) // 20]
 
 
-def main(spans: str, routes: str, endpoint: str, rounds: str) -> None:
+def main(spans: str, routes: str, metrics: str, endpoint: str, rounds: str) -> None:
     logging.disable(logging.WARNING)
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
-    print(json.dumps(asyncio.run(compare(spans, int(routes), endpoint, int(rounds)))), flush=True)
+    print(
+        json.dumps(asyncio.run(compare(spans, int(routes), endpoint, int(rounds), metrics=metrics == "on"))), flush=True
+    )
 
 
 if __name__ == "__main__":

@@ -77,12 +77,15 @@ class RequestBindings:
         """Tells who the user is, or None for not yet; unset when that is known, or will not be."""
         self.responded = self.over = False
 
-    def enter(self) -> Token[Place]:
-        """Begin the request here and now: nothing of a request before it on the connection stays, whoever left it."""
+    def enter(self, *, inside: bool = False) -> Token[Place]:
+        """Begin the request here and now: nothing of a request before it on the connection stays, whoever left it.
+
+        `inside` says that there is no middleware to come back to from the routes.
+        """
         before = _place.get()
         self.base = self.attributes = before.bound if before.request is None else before.request.base
         self.own_task()
-        return _place.set(Place(self, self.attributes))
+        return _place.set(Place(self, self.attributes, inside))
 
     def leave(self, token: Token[Place] | None) -> None:
         """End it; with the token, the context is put back as well."""

@@ -136,9 +136,10 @@ def _watch(app: Any, edge: Edge, handle: Handle) -> None:
     contrib = Contrib(_saw_span, lambda: _another_has_contrib(handle)) if edge.spans == "contrib" else None
     stack = Stack(
         app,
-        lambda below, outermost: RequestLayer(below, edge, outermost=outermost),
+        lambda below, outermost, layered: RequestLayer(below, edge, outermost=outermost, layered=layered),
         lambda below: RouteLayer(below, edge),
         contrib,
+        transparent=edge.spans in ("native", "contrib"),  # else the span is seen from below only
     )
     stack.put_on()
     vars(app)[_HANDLE] = handle

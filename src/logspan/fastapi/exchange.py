@@ -84,6 +84,7 @@ class Exchange:
                 if request.slow and request.first_byte_at is not None:
                     self.look()
                 request.live = False
+                request.bindings.responded = not request.websocket
         except Exception as error:
             self._blame("send", error)
         try:
@@ -118,6 +119,7 @@ class Exchange:
         if request.span is None:
             request.saw_span()
         if message["type"] == "http.response.start":
+            request.bindings.own_task()
             self._trailers = bool(message.get("trailers", False))
             request.response_headers = headers
             if request.settle().response_body:

@@ -35,17 +35,19 @@ class Edge:
 class RequestLayer:
     """The outer layer: a fresh state for each request, its record at the end, and a flush at the lifespan's end."""
 
-    def __init__(self, app: ASGIApp, edge: Edge, *, outermost: bool = True) -> None:
+    def __init__(self, app: ASGIApp, edge: Edge, *, outermost: bool = True, layered: bool = True) -> None:
+        """`layered` says that there is an inner layer; without it there is nothing between this one and the routes."""
         self.app = app
         self.edge = edge
         self.outermost = outermost
+        self.layered = layered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on; nothing of ours changes what comes of it."""
         if not self.edge.active or scope["type"] not in _REQUESTS:
             await self._other(scope, receive, send)
             return
-        visit = Visit(self.edge.config, scope, fresh_context=self.outermost)
+        visit = Visit(self.edge.config, scope, fresh_context=self.outermost, layered=self.layered)
         exchange = Exchange(visit.request, receive, send) if visit.request is not None else None
         try:
             if exchange is None:

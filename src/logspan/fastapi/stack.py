@@ -8,6 +8,15 @@ from typing import Any, Protocol
 from logspan.fastapi.asgi import ASGIApp
 
 _MISSING = object()
+_OF_THE_FRAMEWORK = frozenset(
+    {
+        ("starlette.middleware.errors", "ServerErrorMiddleware"),
+        ("starlette.middleware.exceptions", "ExceptionMiddleware"),
+        ("fastapi.middleware.asyncexitstack", "AsyncExitStackMiddleware"),
+        ("fastapi.telemetry._asgi", "ExceptionTelemetryMiddleware"),
+    }
+)
+"""Layers that each app has: they hand on scope, messages, task and context as they are."""
 
 
 class Instrumentation(Protocol):
@@ -30,19 +39,28 @@ class Stack:
     def __init__(
         self,
         app: Any,
-        outer: Callable[[ASGIApp, bool], ASGIApp],
+        outer: Callable[[ASGIApp, bool, bool], ASGIApp],
         inner: Callable[[ASGIApp], ASGIApp],
         instrumentation: Instrumentation | None,
+        *,
+        transparent: bool,
     ) -> None:
+        """`outer` is told whether it is outermost, and whether there is an inner layer.
+
+        With `transparent` there is none where nothing stands between but what the framework itself puts there: all
+        that it would see is seen from outside.
+        """
         self._app = app
         self._outer = outer
         self._inner = inner
         self._instrumentation = instrumentation
+        self._transparent = transparent
         self._before = vars(app).get("build_middleware_stack", _MISSING)
         self._build_original = app.build_middleware_stack
         self._ready = app.middleware_stack
         self._bare: Any = None
         self._top: Any = None
+        self._router_layer: Any = None
         self._restoring = False
 
     def put_on(self) -> None:
@@ -60,9 +78,9 @@ class Stack:
     def _build(self) -> Any:
         stack = self._build_below()
         if self._is_outermost() or not hasattr(stack, "app"):
-            self._top = self._outer(stack, True)
+            self._top = self._outer(stack, True, self._router_layer is not None)
         else:  # somebody wraps us, and wants to find Starlette's own layer on top
-            stack.app = self._outer(stack.app, False)
+            stack.app = self._outer(stack.app, False, self._router_layer is not None)
             self._top = stack
         return self._top
 
@@ -74,9 +92,9 @@ class Stack:
         if self._restoring:
             return self._bare
         stack, self._ready = self._ready or self._build_original(), None
-        holder = _holder(stack, lambda below: below is self._app.router)
-        if holder is not None:
-            self._router_layer = holder.app = self._inner(self._app.router)
+        layers = _layers(stack, self._app.router)
+        if layers and not (self._transparent and all(_is_the_frameworks(layer) for layer in layers)):
+            self._router_layer = layers[-1].app = self._inner(self._app.router)
         self._bare = stack
         return stack
 
@@ -88,8 +106,8 @@ class Stack:
         self._restoring = True
         if app.middleware_stack is None:
             self._bare = None
-        elif self._bare is not None and (holder := _holder(self._bare, lambda below: below is self._router_layer)):
-            holder.app = app.router
+        elif self._bare is not None and (layers := _layers(self._bare, self._router_layer)):
+            layers[-1].app = app.router
         if self._instrumentation is not None:
             self._instrumentation.uninstrument(app)
         app.middleware_stack = self._bare
@@ -100,13 +118,14 @@ class Stack:
         return True
 
 
-def _holder(stack: Any, wanted: Callable[[Any], bool]) -> Any:
-    """The layer right above the one that is wanted, or None; found by walking `.app`."""
-    seen: set[int] = set()
-    while stack is not None and id(stack) not in seen:
-        seen.add(id(stack))
-        below = getattr(stack, "app", None)
-        if below is not None and wanted(below):
-            return stack
-        stack = below
-    return None
+def _layers(stack: Any, wanted: Any) -> list[Any]:
+    """The layers above the one that is wanted, found by walking `.app`; none where it is not to be found."""
+    layers: dict[int, Any] = {}
+    while stack is not None and stack is not wanted and id(stack) not in layers:
+        layers[id(stack)] = stack
+        stack = getattr(stack, "app", None)
+    return [*layers.values()] if stack is not None and stack is wanted else []
+
+
+def _is_the_frameworks(layer: Any) -> bool:
+    return (type(layer).__module__, type(layer).__name__) in _OF_THE_FRAMEWORK

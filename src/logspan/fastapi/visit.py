@@ -26,7 +26,7 @@ class Visit:
 
     __slots__ = ("_config", "_otel", "_place", "_routing", "_state", "request")
 
-    def __init__(self, config: RequestConfig, scope: Scope, *, fresh_context: bool) -> None:
+    def __init__(self, config: RequestConfig, scope: Scope, *, fresh_context: bool, layered: bool) -> None:
         self._config = config
         self.request: Request | None = None
         self._routing: Token[LoggerProvider | None] | None = None
@@ -36,11 +36,11 @@ class Visit:
         try:
             self._routing = ROUTING.enter(config.provider)
             if SCOPE_KEY not in scope:  # else it is mounted
-                self._enter(scope, fresh_context=fresh_context)
+                self._enter(scope, fresh_context=fresh_context, layered=layered)
         except Exception as error:
             config.notices.say("request", f"a request is not watched: {type(error).__name__}")
 
-    def _enter(self, scope: Scope, *, fresh_context: bool) -> None:
+    def _enter(self, scope: Scope, *, fresh_context: bool, layered: bool) -> None:
         before = CURRENT.get()
         if before is not None and not before.live:
             before.error_id = before.refused_id = None  # told by now, and others may get these ids
@@ -48,7 +48,9 @@ class Visit:
         request = scope[SCOPE_KEY] = Request(scope, self._config)
         if scope.get(NATIVE_KEY) is not None:
             request.saw_span()
-        self._place = request.bindings.enter()
+        elif not layered:
+            scope[NATIVE_KEY] = None
+        self._place = request.bindings.enter(inside=not layered)
         self._state = CURRENT.set(request)
         self.request = request
 
