@@ -93,6 +93,23 @@ def test_the_layers_go_round_everything_and_next_to_the_routes(mode: str, built:
 
 
 @MODES
+@pytest.mark.parametrize("built", [False, True])
+def test_next_to_the_routes_is_a_layer_only_where_something_stands_between(mode: str, built: bool) -> None:
+    """Without middleware of the app the outer layer sees the same; what the app adds before it is built counts."""
+    plain, layered = FastAPI(), FastAPI()
+    layered.add_middleware(CORSMiddleware)
+    for app in (plain, layered):
+        if built:
+            TestClient(app).get("/before")
+        with watched(app, tracing={"instrumentation": mode}) as seen:
+            TestClient(app).get("/a")
+            expected = app is layered or mode == "off"
+            assert ("RouteLayer" in walk(app.middleware_stack)) is expected
+            assert [record.attributes["http.response.status_code"] for record in seen.requests()] == [404]
+        assert "RouteLayer" not in walk(app.middleware_stack)
+
+
+@MODES
 @pytest.mark.parametrize("before", [False, True])
 @pytest.mark.parametrize("used", [False, True])
 def test_undoing_puts_everything_back(mode: str, before: bool, used: bool, counted: type[Counted]) -> None:

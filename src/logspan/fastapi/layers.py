@@ -1,4 +1,6 @@
-"""Two thin ASGI layers: one outermost, one next to the routes. The classes hold what is configured, nothing else.
+"""Thin ASGI layers: one outermost and, below an app's own middleware, one next to the routes.
+
+The classes hold what is configured, nothing else.
 
 The outer one shows what it wraps as `.app`, so that others who walk the stack see through it: FastAPI's telemetry does
 so at each request, and has nothing to look for below the inner one.

@@ -14,6 +14,7 @@ _OF_THE_FRAMEWORK = frozenset(
         ("starlette.middleware.exceptions", "ExceptionMiddleware"),
         ("fastapi.middleware.asyncexitstack", "AsyncExitStackMiddleware"),
         ("fastapi.telemetry._asgi", "ExceptionTelemetryMiddleware"),
+        ("fastapi._body_limit", "AppBodyLimitMiddleware"),
     }
 )
 """Layers that each app has: they hand on scope, messages, task and context as they are."""
@@ -60,7 +61,7 @@ class Stack:
         self._ready = app.middleware_stack
         self._bare: Any = None
         self._top: Any = None
-        self._router_layer: Any = None
+        self._router_layer: Any
         self._restoring = False
 
     def put_on(self) -> None:
@@ -92,7 +93,7 @@ class Stack:
         if self._restoring:
             return self._bare
         stack, self._ready = self._ready or self._build_original(), None
-        layers = _layers(stack, self._app.router)
+        layers, self._router_layer = _layers(stack, self._app.router), None
         if layers and not (self._transparent and all(_is_the_frameworks(layer) for layer in layers)):
             self._router_layer = layers[-1].app = self._inner(self._app.router)
         self._bare = stack
