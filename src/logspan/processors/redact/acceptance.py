@@ -73,28 +73,45 @@ def _is_plain_word(value: str) -> bool:
     return looks.is_prose(value) or (value.isalpha() and value.islower() and len(value) < _MADE)
 
 
+def _is_setting(value: str) -> bool:
+    """`csrf: disabled`, `csrf=1`."""
+    return _is_small(value) or _is_plain_word(value)
+
+
+def _is_file(value: str) -> object:
+    """`ssl_key=/etc/ssl/key.pem`: where it is."""
+    return _FILE.fullmatch(value)
+
+
+_FILE = re.compile(
+    r"(?:~|\.{1,2}|[A-Z]:)?[/\\][\w.\-/\\]{0,200}\.[a-z][a-z0-9]{1,9}|/[a-z._-]{2,30}(?:/[a-z0-9._-]{1,30}){1,8}"
+)
+
+
 def _is_small(value: str) -> bool:
     return value.isdigit() and len(value) < 5
 
 
 def _is_no_session(value: str) -> bool:
-    """Numbers of processes, names of classes (`session: PipSession`) and of machines (`dbus-user-session:amd64`)."""
+    """Numbers of processes, places in memory, classes (`session: PipSession`), machines (`user-session:amd64`)."""
     return _is_small(value) or _NAMED_SHORT.fullmatch(value) is not None
 
 
-_NAMED_SHORT = re.compile(r"[A-Z][a-z]{1,20}(?:[A-Z][a-z]{1,20}){1,4}|[a-z]{2,5}[0-9]{1,2}")
+_NAMED_SHORT = re.compile(r"0x[0-9a-fA-F]{1,16}|[A-Z][a-z]{1,20}(?:[A-Z][a-z]{1,20}){1,4}|[a-z]{2,5}[0-9]{1,2}")
 _REFUSED: MappingProxyType[str, Callable[[str], object]] = MappingProxyType(
     {
         "cvv": _has_no_digit,
         "otp": _has_no_digit,
         "pin": _is_no_pin,
         "authorization": _is_plain_word,
-        "credential": _is_plain_word,
-        "secret": _OBJECT.fullmatch,
+        "credential": lambda value: _is_plain_word(value) or _is_file(value),
+        "private-key": _is_file,
+        "secret": lambda value: _OBJECT.fullmatch(value) or _is_file(value),
         "password": _PATH.fullmatch,
         "webhook-url": lambda value: "://" not in value,
         "session": _is_no_session,
-        **dict.fromkeys(("token", "api-key", "csrf"), _is_small),
+        "csrf": _is_setting,
+        **dict.fromkeys(("token", "api-key"), _is_small),
     }
 )
 """By rule: what a value of it is not."""

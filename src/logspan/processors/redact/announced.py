@@ -28,12 +28,13 @@ _ASSIGNING = (
 _IN_VALUE, _SIGN = r"[^\s\"'`<>{}\[\]\\|]", "[0-9!#$%^&*?@+~\x80-\U0010ffff]"
 _SPEAKING = (
     rf"(?:\]?[ \t]+|[ \t]*[|;~/][ \t]*|\r?\n[ \t]*)[\\\"'`]*(?:{_IN_VALUE}{{5}}{_IN_VALUE}*{_SIGN}"
-    rf"|{'|'.join(f'{_IN_VALUE}{{{place}}}{_SIGN}{_IN_VALUE}{{{5 - place}}}' for place in range(5))})"
+    rf"|{'|'.join(f'{_IN_VALUE}{{{place}}}{_SIGN}{_IN_VALUE}{{{5 - place}}}' for place in range(5))}"
+    "|[a-zA-Z]+[a-z][A-Z][a-zA-Z])"
 )
-"""A value of six characters and more that words alone announce: it has a digit or a sign in it."""
+"""A value of six characters and more that words alone announce: it has a digit, a sign or a capital in it."""
 
 
-_SAYING = r"[^\n]*(?: is| was|[:=])[ :=]+[\"'`]?[^\s]{6}"
+_SAYING = r"[^\n]*(?: is| was| to|[:=])[ :=]+[\"'`]?[^\s]{6}"
 _SETTING = r"(?i)[ :]set |git config|set-config"
 _HOLE = r"\?|%s|\$1|:1"
 _WHERE = MappingProxyType({0: assigned, 1: spoken, 2: said, 3: commanded, 4: bindings})

@@ -170,9 +170,9 @@ _HEXADECIMAL = frozenset({"AD", "AE", "BA", "BE", "DE", "EE"})
 """Countries whose code stands in ids, too; their account numbers begin with eight digits and more."""
 
 IBAN_HINT = (
-    rf"(?:^|[^A-Za-z0-9])(?:(?i:{'|'.join(sorted(_LETTERED))})[0-9]{{2}}[ .-]?[A-Za-z0-9]{{2}}"
-    rf"|(?i:{'|'.join(sorted(_IBAN_LENGTHS.keys() - _LETTERED - _HEXADECIMAL))})[0-9]{{2}}[ .-]?[0-9]{{2}}"
-    rf"|(?i:{'|'.join(sorted(_HEXADECIMAL))})[0-9]{{2}}(?:[ .-]?[0-9]){{8}})"
+    rf"(?:^|[^A-Za-z0-9])(?:(?i:{'|'.join(sorted(_LETTERED))})[0-9]{{2}}[ .+-]?[A-Za-z0-9]{{2}}"
+    rf"|(?i:{'|'.join(sorted(_IBAN_LENGTHS.keys() - _LETTERED - _HEXADECIMAL))})[0-9]{{2}}[ .+-]?[0-9]{{2}}"
+    rf"|(?i:{'|'.join(sorted(_HEXADECIMAL))})[0-9]{{2}}(?:[ .+-]?[0-9]){{8}})"
 )
 """For the sieve: a country, check digits, and how account numbers begin there."""
 

@@ -14,6 +14,10 @@ _CALL = re.compile(
     r"[A-Za-z_]{2,60})\(\s{0,8}[bBrRfFuU]{0,2}"
     r"(?P<quote>\\{0,8}[\"'`])(?P<value>[^\"'`\\\r\n]{1,8192})(?P=quote)\s{0,8}\)"
 )
+_ARGUMENT = re.compile(
+    r"(?<![A-Za-z0-9_])(?P<key>[A-Za-z_]\w{2,60})\((?:\s{0,4}[bu]?[\"'][^\"'\r\n]{0,64}[\"'],){0,3}\s{0,8}[bu]?"
+    r"(?P<quote>[\"'])(?P<value>[^\s\"']{8,512})(?P=quote)\s{0,8}[,)]"
+)
 _BLOCK = re.compile(
     r"(?<![\w.-])(?P<key>[A-Za-z_\x80-\U0010ffff][^\s:\"']{0,99})[\"']?:[ \t]{0,4}[|>][-+0-9]{0,2}[ \t]{0,4}\r?\n"
     r"(?P<indent>[ \t]{1,40})(?P<value>[^\s][^\r\n]{0,8192}(?:\r?\n(?P=indent)[^\r\n]{0,8192}){0,64})"
@@ -21,10 +25,18 @@ _BLOCK = re.compile(
 
 
 def calls(text: str, judge: Judge) -> Iterator[Span]:
-    """The argument of a setter or of a builder's part; what asks for a secret (`get_secret("db")`) only names it."""
+    """The argument of a setter or of a builder's part; what asks for a secret (`get_secret("db")`) only names it.
+
+    Of any other call (`check_password("...", hash)`): what can be nothing but a secret.
+    """
     for match in _CALL.finditer(text) if "(" in text else ():
         found = judge(match["key"])
         if found and accepts(match["value"], found, strict=True) and not looks.is_code(match["value"]):
+            yield (*match.span("value"), found.rule)
+    for match in _ARGUMENT.finditer(text) if "(" in text else ():
+        value = match["value"]
+        found = judge(match["key"]) if looks.is_unlike_words(value) and looks.is_no_name(value) else None
+        if found and accepts(value, found, strict=True):
             yield (*match.span("value"), found.rule)
 
 

@@ -9,7 +9,7 @@ _PLACEHOLDER = re.compile(
     r"|\(?(?:null|none|nil|undefined|true|false|yes|no|empty|unset|not set|redacted|masked|hidden|filtered|removed"
     r"|n/a|na|omitted|scrubbed|secret|sensitive|string|str|int|bool|bytes|object|optional|protected|encrypted)\)?"
     r"|(?:[a-z]{1,20}\.)?(?:optional|annotated|option|union|secretstr)(?:[\[<][^\n]{0,60}[\]>])?"
-    r"|\?|:\w{1,30}|\[?redacted\b(?:[ ,;.=()-]{1,3}(?:[a-z]{1,16}|[0-9]{1,3})){0,8}[\])]{0,2})",
+    r"|\?|:\w{1,30}|your[-_][a-z_-]{2,40}|\[?redacted\b(?:[ ,;.=()-]{1,3}(?:[a-z]{1,16}|[0-9]{1,3})){0,8}[\])]{0,2})",
     re.IGNORECASE,
 )
 _PROSE = frozenset(
@@ -106,6 +106,7 @@ _COMPLAINTS = frozenset(
 _WORD = re.compile(r"[a-z0-9']+")
 _CODE = re.compile(
     r"(?:[A-Za-z_]+\.)+[A-Za-z_]+(?:\(.*|\[.*)?|[a-z]+(?:_[a-z]+)*\(\)?|[a-z]+(?:[A-Z][a-z]+)+\(\)?|_{0,2}[a-z][a-z_]{2,60}\([A-Za-z_][A-Za-z_.,=\[\] ]*[()]*(?:\.[a-z_]{2,40}\(?\)?)?"
+    r"|[A-Z][A-Za-z]{2,40}\([a-z_]{2,40}=[\w.]{1,40}\)?"
 )
 _LETTERS = re.compile(r"[A-Za-z]+(?:['-][a-z]+)?")
 
@@ -137,7 +138,20 @@ def is_unlike_words(value: str) -> bool:
     mixed = (
         any(map(str.islower, value)) and any(map(str.isupper, value)) and any(sign in "!#$%^&*?@+~" for sign in value)
     )
-    return mixed or any(map(str.isdigit, value))
+    return mixed or any(map(str.isdigit, value)) or is_jumbled(value)
+
+
+def is_jumbled(value: str) -> bool:
+    """Whether it is letters alone, in capitals and small ones as no name has them: parts that cannot be spoken."""
+    if len(value) < _JUMBLED or not (value.isascii() and value.isalpha()):
+        return False
+    parts = _PARTS.findall(value)
+    return len(parts) > _FEW and sum(not part.isupper() and _VOWEL.search(part) is None for part in parts) > 1
+
+
+_JUMBLED, _FEW = 10, 3
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_VOWEL = re.compile(r"[aeiouyAEIOUY]")
 
 
 def is_disguised(value: str) -> bool:

@@ -46,10 +46,10 @@ _SLASHED = re.compile(
 """Oracle's `user/password@host:port/service` or `:sid`."""
 _QUERY = re.compile(r"(?:[?&#;]|(?:amp;))(?P<key>[A-Za-z_][A-Za-z0-9_.$-]{0,60})=(?P<value>[^&#?\s\"'<>\\;]{1,8192})")
 _CURL = re.compile(
-    r"(?<![\w-])(?:-u|--user|--proxy-user|-U|-a|--auth|-E|--cert)(?:[ =\t]{0,4}|[\"'], ?)[\"']?(?P<user>[^\s:\"']{0,128}):(?P<password>[^\s\"']{1,512})"
+    r"(?<![\w-])(?:-u|(?<=curl )-[a-zA-Z]{1,8}u|--user|--proxy-user|-U|-a|--auth|-E|--cert)(?:[ =\t]{0,4}|[\"'], ?)[\"']?(?P<user>[^\s:\"']{0,128}):(?P<password>[^\s\"']{1,512})"
 )
 _AUTH = re.compile(
-    r"(?<![A-Za-z])(?:AUTH[ \t\"]{1,4}(?:(?:default|PLAIN|LOGIN|XOAUTH2|OAUTHBEARER)[ \t\"]{1,4})?|LOGIN[ \t\"]{1,4}[\w.@-]{1,64}[ \t\"]{1,4}|(?:sqlplus|sqlldr|impdp|expdp|rman)(?: -\S{1,32}){0,4} [\w.]{1,64}/|net use[^\r\n|]{1,200}?/user:\S{1,128} |net user \S{1,64} |(?:add_user|change_password|authenticate_user) \S{1,128} |ACL SETUSER \S{1,64}(?: [^\s>]{1,64}){0,8} >|IDENTIFY (?:\S{1,64} )?|ConvertTo-SecureString (?:-String )?[\"']|openssl enc [^\r\n|]{0,200}?-k |htpasswd -[a-zA-Z]{0,4}b[a-zA-Z]{0,4} \S{1,256} \S{1,64} |-U ?[\w.\\@-]{1,64}%)(?P<password>[^\s\"'\\]{6,512})"
+    r"(?<![A-Za-z])(?:AUTH[ \t\"]{1,4}(?:(?:default|PLAIN|LOGIN|XOAUTH2|OAUTHBEARER)[ \t\"]{1,4})?|LOGIN[ \t\"]{1,4}[\w.@-]{1,64}[ \t\"]{1,4}|(?:sqlplus|sqlldr|impdp|expdp|rman)(?: -\S{1,32}){0,4} [\w.]{1,64}/|net use[^\r\n|]{1,200}?/user:\S{1,128} |net user \S{1,64} |(?:add_user|change_password|authenticate_user) \S{1,128} |ACL SETUSER \S{1,64}(?: [^\s>]{1,64}){0,8} >|IDENTIFY (?:\S{1,64} )?|ConvertTo-SecureString (?:-String )?[\"']|openssl enc [^\r\n|]{0,200}?-k |htpasswd -[a-zA-Z]{0,4}b[a-zA-Z]{0,4} \S{1,256} \S{1,64} |vault login (?:-\S{1,64} ){0,4}|-U ?[\w.\\@-]{1,64}%)(?P<password>[^\s\"'\\]{6,512})"
 )
 _PIPED = re.compile(
     r"\b(?:echo|printf)(?: -[a-zA-Z]{1,4})? {1,4}[\"']?(?P<password>[^\s\"'|]{6,512})[\"']? {0,4}\|[^|\r\n]{0,200}?"
@@ -203,9 +203,13 @@ def _is_bare(match: re.Match[str]) -> bool:
 def _end_of_authority(rest: str) -> int:
     """A password may hold `/`, `?` or `#` although it should not: then the last `@` before the host's end counts."""
     slash = min((place for place in map(rest.find, "/?#") if place >= 0), default=len(rest))
-    if "@" in rest[:slash] or not rest.startswith(":") or rest[1:slash].isdigit():
+    host = rest[:slash].rpartition("@")[2]
+    if ("@" in rest[:slash] and not _NO_PORT.search(host)) or not rest.startswith(":") or rest[1:slash].isdigit():
         return slash
     return len(rest)
+
+
+_NO_PORT = re.compile(r"\A[^\[\]:,]*:(?![0-9]*\Z)[^:,]*\Z")
 
 
 def query(text: str, judge: Judge) -> Iterator[Span]:

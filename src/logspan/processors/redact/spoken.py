@@ -10,10 +10,10 @@ from logspan.processors.redact.acceptance import Judge, accepts
 from logspan.processors.redact.ends import Span, trimmed
 
 _SPOKEN = re.compile(
-    r"(?:\]?[ \t]{1,24}|(?P<cell>[ \t]{0,24}[|;~][ \t]{0,24})|/|(?P<line>\r?\n)[ \t]{0,8})(?P<quote>\\{0,8}[\"'`])?"
-    r"(?=[^\s\"'`<>{}\[\]\\|]{0,512}?[0-9!#$%^&*?@+~\x80-\U0010ffff])(?P<value>[^\s\"'`<>{}\[\]\\|]{6,512})"
+    r"(?:\]?[ \t]{1,24}|(?P<cell>[ \t]{0,24}[|;~][ \t]{0,24})|/|:?(?P<line>\r?\n)[ \t]{0,8})(?P<quote>\\{0,8}[\"'`])?"
+    r"(?=[^\s\"'`<>{}\[\]\\|]{0,512}?[0-9!#$%^&*?@+~\x80-\U0010ffff]|[a-zA-Z]{1,30}?[a-z][A-Z])(?P<value>[^\s\"'`<>{}\[\]\\|]{6,512})"
 )
-"""With a digit or a sign in it, as every secret that is spoken of has."""
+"""With a digit, a sign or a capital within, as every secret that is spoken of has."""
 _LAST_WORDS = re.compile(
     r"(?P<key>(?:[A-Za-z_][\w.-]{0,60}[ \t]){0,2}[A-Za-z_\x80-\U0010ffff][\w.-]{0,60})(?:[ \t][0-9]|[\"'`])?\Z"
 )
@@ -45,7 +45,7 @@ def said(text: str, judge: Judge) -> Iterator[Span]:
     """`The generated password for the built-in user is: Tr0ub4dor9`."""
     for match in _SAID.finditer(text):
         value = match["value"].rstrip(".,;)")
-        if not (match["quote"] or looks.is_unlike_words(value)):
+        if not ((match["quote"] and not match["to"]) or looks.is_unlike_words(value)):
             continue
         subject = _SUBJECT.search(text, max(0, match.start() - _SUBJECT_LENGTH), match.start())
         found = judge(subject["key"]) if subject else None
@@ -53,7 +53,9 @@ def said(text: str, judge: Judge) -> Iterator[Span]:
             yield match.start("value"), match.start("value") + len(value), found.rule
 
 
-_SAID = re.compile(r"(?: (?:is|was)(?: ?[:=])?|[:=]) {1,2}(?P<quote>[\"'`])?(?P<value>[^\s\"'`]{6,512})")
+_SAID = re.compile(
+    r"(?: (?:is|was)(?: ?[:=])?|[:=]|(?P<to> to)(?= [\"'`])) {1,2}(?P<quote>[\"'`])?(?P<value>[^\s\"'`]{6,512})"
+)
 _SUBJECT = re.compile(
     r"(?<![\w.-])(?P<key>[A-Za-z_][\w.-]{0,40}(?: [A-Za-z_][\w.-]{0,40})?) (?:for|of|to)(?: [\w.@'/-]{1,40}){1,8}\Z"
 )

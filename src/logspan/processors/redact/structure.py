@@ -26,8 +26,8 @@ _MARKS = "\u0300-\u036f\u0610-\u06ed\u0900-\u0dff\u0e00-\u0fff"
 _KEY = rf"[A-Za-z_$@\x80-\U0010ffff][\w.$@\-{_MARKS}]{{0,99}}"
 _ASSIGNED = re.compile(
     rf"(?<![A-Za-z0-9_$])(?P<key>(?:{_KEY}+(?: [\w.$@\-]{{1,32}}+){{0,3}}?)|[0-9][A-Za-z0-9_.-]{{1,40}})"
-    rf"(?P<close>(?:{_Q})?[\])]?(?:{_Q})?(?:[ \t]?\([\w .@-]{{1,40}}\)(?=[ \t]{{0,4}}[:=])|\[[0-9]{{1,4}}\](?==))?)"
-    r"(?P<sep>(?P<typed>:[ \t]{0,4}[&*A-Za-z_.'][A-Za-z_.&*'<>\[\]| ?]{1,40}[ \t]=[ \t]{0,4}(?=[bBrRfFuU]{0,2}[\"'`]))|:[ \t]{0,4}\r?\n[ \t]{1,40}(?![-#]|[\w.-]{1,100}:)|[ \t]{0,8}(?:={1,3}>|:=|===?|!=|<>|-{1,2}>|=|[\u2190-\u21ff\u2794-\u27be\u27f0-\u27ff]\ufe0f?|:(?![:/]))[ \t]{0,8}"
+    rf"(?P<close>(?:{_Q})?[\])]?(?:{_Q})?(?:[ \t]?\([\w .@-]{{1,40}}\)(?=[ \t]{{0,4}}[:=])|\[[0-9]{{0,4}}\](?==))?)"
+    r"(?P<sep>(?P<typed>:[ \t]{0,4}[&*A-Za-z_.'][A-Za-z_.&*'<>\[\]| ?]{1,40}[ \t]=[ \t]{0,4}(?=[bBrRfFuU]{0,2}[\"'`]))|:[ \t]{0,4}\r?\n[ \t]{1,40}(?![-#]|[\w.-]{1,100}:)|[ \t]{0,8}(?:={1,3}>|:=|===?|!=|<>|-{1,2}>|=|[\u2190-\u21ff\u2794-\u27be\u27f0-\u27ff]\ufe0f?|:(?![:/]))[ \t]{0,8}(?:(?:value|got|input|received)[ \t:=]{1,3}(?=[\"'`]))?"
     r"|\s{0,4}:\s{0,40}(?=[\\\"'{\[0-9])"
     r"|[ \t]{1,4}(?P<prose>(?:(?:is|was|has been|set|changed|reset|updated|got|now) ){0,2}(?:is|was|are|to|of|from|like|in|equals|as|--?))"
     r"(?:[ \t]{0,4}[:=])?[ \t]{1,4})",
@@ -63,7 +63,7 @@ _REVERSED = re.compile(
     re.IGNORECASE,
 )
 _ELEMENT = re.compile(
-    r"<(?P<key>[A-Za-z_][\w.-]{0,63}(?::[\w.-]{1,63})?)(?:\s[^<>]{0,200})?>\s{0,8}(?P<value>[^<]{1,8192}?\s{0,8}(?=</|<!)|[^<\s]{1,8192}$)"
+    r"<(?P<key>[A-Za-z_][\w.-]{0,63}(?::[\w.-]{1,63})?)(?:\s[^<>]{0,200})?>\s{0,8}(?:<!\[CDATA\[)?(?P<value>[^<]{1,8192}?\s{0,8}(?=\]\]>|</|<!)|[^<\s]{1,8192}$)"
 )
 _XML_ENTRY = re.compile(
     r"<[A-Za-z][\w.:-]{0,63}\s[^<>]{0,200}?(?:key|name|id)=\\{0,4}[\"'](?P<key>[^\"'<>]{1,100})\\{0,4}[\"'][^<>]{0,200}>\s{0,8}"
@@ -100,7 +100,7 @@ def assigned(text: str, judge: Judge) -> Iterator[Span]:
     position = 0
     while (match := _ASSIGNED.search(text, position)) is not None:
         position = match.end()
-        found = judge(match["key"]) or judge(_LINKING.sub("", match["key"]))
+        found = judge(match["key"]) or judge(_LINKING.sub("", match["key"])) or _reported(text, match, judge)
         if found is None:
             if match["typed"]:  # it may have been a key itself: `$env:API_TOKEN = "..."`
                 position = match.end("close") + 1
@@ -117,6 +117,17 @@ def assigned(text: str, judge: Judge) -> Iterator[Span]:
             if (changed := _CHANGED.match(text, position)) is not None and match["prose"] == "from":
                 yield (*changed.span("value"), found.rule)
             yield from ((*more, found.rule) for more in _listed(text, span, match["key"]))
+
+
+def _reported(text: str, match: re.Match[str], judge: Judge) -> Judged | None:
+    """What was done comes between the two in `API key provided: ...`; a time, a number or a word may follow on it as well."""
+    key, done = _REPORTED.subn("", match["key"])
+    value = _REPORTED_VALUE.match(text, match.end()) if done else None
+    return judge(key) if value and looks.is_unlike_words(value[0].rstrip(".,;)")) else None
+
+
+_REPORTED = re.compile(r"(?i) (?:provided|generated|received|supplied|issued|entered|submitted|created|rejected|used)$")
+_REPORTED_VALUE = re.compile(r"(?<=[ 	:=])[^\s\"'`]{8,512}")
 
 
 def _listed(text: str, first: tuple[int, int], key: str) -> Iterator[tuple[int, int]]:
@@ -197,8 +208,21 @@ def siblings(text: str, judge: Judge) -> Iterator[Span]:
                 continue
             if found and accepts(match["value"], found, strict=bare):
                 yield (*match.span("value"), found.rule)
+    yield from _keys_of_rows(text, judge)
 
 
+def _keys_of_rows(text: str, judge: Judge) -> Iterator[Span]:
+    """PostgreSQL's `Key (tenant, api_token)=(7, ...) already exists.`: names and values in the same order."""
+    for match in _ROW_KEY.finditer(text) if ")=(" in text else ():
+        end = match.start("values") - 1
+        for name, value in zip(match["names"].split(","), match["values"].split(","), strict=False):
+            start, end = end + 1, end + 1 + len(value)
+            found = judge(name.strip(' "'))
+            if found and accepts(value.strip(), found, strict=False):
+                yield start + len(value) - len(value.lstrip()), end, found.rule
+
+
+_ROW_KEY = re.compile(r"\((?P<names>[\w\", .]{1,200})\)=\((?P<values>[^()\n]{1,1024})\)")
 _STRUCTURED = re.compile(r"[\"'`<(\[{\n]")
 _QUOTES = ('"', "'", "`")
 _BEFORE_VALUES = (

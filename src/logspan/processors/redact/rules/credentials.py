@@ -48,7 +48,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         "command-line",
         "parser",
         parser="command",
-        hint=r"(?i)\bcurl\b|\s-[apwku]\b|\bAUTH[\s\"]|\bLOGIN\s|\bwget\b|-(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bhttps? -|\bxhs? -|\bnet user?\b|rabbitmqctl|\bSETUSER\b|\bIDENTIFY |[\"\']PASS |ConvertTo-Secure|\bopenssl enc\b|\bsqlplus|\bsqlldr|(?:imp|exp)dp\b|\brman\b|\| ?(?:chpasswd|passwd|sudo|gpg|kinit|cryptsetup)|\bpsexec|\buser(?:add|mod)",
+        hint=r"(?i)\bcurl\b|\s-[apwku]\b|\bAUTH[\s\"]|\bLOGIN\s|\bwget\b|-(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bvault login|\bhttps? -|\bxhs? -|\bnet user?\b|rabbitmqctl|\bSETUSER\b|\bIDENTIFY |[\"\']PASS |ConvertTo-Secure|\bopenssl enc\b|\bsqlplus|\bsqlldr|(?:imp|exp)dp\b|\brman\b|\| ?(?:chpasswd|passwd|sudo|gpg|kinit|cryptsetup)|\bpsexec|\buser(?:add|mod)",
     ),
     Rule(
         "sql",
@@ -142,10 +142,10 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
     Rule(
         "login-pair",
         "pattern",
-        pattern=r"(?i)\b(?:login|logon|log in|credentials?|auth|signin|addauth \w{1,16}|user|user(?:name)?(?: ?[/&+] ?| and )pass(?:word|wd)?)"
+        pattern=r"(?i)\b(?:login|logon|log in|credentials?|creds|auth|signin|addauth \w{1,16}|user|user(?:name)?(?: ?[/&+] ?| and )pass(?:word|wd)?)"
         r"(?: (?:as|for|with|attempt|using))?[ :=]{1,3}[\w.@-]{1,64}(?:[/:]| / )([^\s/:,;\"']{8,128})"
         r"|(?:auth|login|credentials?|creds)(?: ?= ?| )?[(\[]\s{0,4}[bru]?[\"'][^\"'\n]{1,64}[\"'],\s{0,4}[bru]?[\"']([^\"'\n]{6,128})[\"']",
-        hint=r"(?i)(?:(?:log[io]n|credentials?|log in|signin|auth|user|addauth \w+)(?: (?:as|for|with|attempt|using))?|pass(?:word|wd)?)[ :=]+[\w.@-]+(?:[/:]| / )"
+        hint=r"(?i)(?:(?:log[io]n|credentials?|creds|log in|signin|auth|user|addauth \w+)(?: (?:as|for|with|attempt|using))?|pass(?:word|wd)?)[ :=]+[\w.@-]+(?:[/:]| / )"
         r"|(?:auth|login|credentials?|creds)[ =]*[(\[]\s*[bru]?[\"']",
         validator="login-password",
     ),
@@ -223,7 +223,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         r"|\bcode[: ]{1,2}([0-9]{4,8})\b[^\n]{0,40}(?:valid for|expires|share|gültig)"
         r"|\b(?:use|enter)(?: (?:the |this |your )?(?:code|pin|passcode|password))? ([0-9]{4,8}) (?:to|as|for) (?:log|sign|verif|your|confirm|authent|complet)",
         hint=r"(?i)\bt?otp|\b2fa(?:$|[^a-z0-9]|[0-9]{4})|mfa|passcode|\btan\b|(?:^|[^_a-z]|[es])code(?:$|[^a-z.]|\.[^a-z])|[0-9] is your |(?:use|enter) [0-9]{4}"
-        r"|(?:\b|time)pin\b|c[óo]digo|код|验证码|驗證碼|コード|인증번호|kod weryf",
+        r"|(?:\b|time)pin\b|time[- ]?pass|c[óo]digo|код|验证码|驗證碼|コード|인증번호|kod weryf",
     ),
     Rule(
         "card-security-code",

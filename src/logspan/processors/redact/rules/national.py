@@ -113,6 +113,7 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "ni number",
         "insurance number",
         "ni no",
+        "n.i",
     ),
     _number("gb-utr", _digits(10), "", "utr", "unique taxpayer"),
     _number("ie-pps", r"(?i)\b([0-9]{7}[A-W][A-IW]?)\b", "", "pps", "ppsn"),
@@ -145,6 +146,7 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "sécu",
         "social security",
         "numero de securite",
+        "nss",
     ),
     _number(
         "es-dni",
@@ -156,6 +158,8 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "documento",
         "extranjero",
         "identidad",
+        "cliente",
+        "titular",
     ),
     _number(
         "it-codice-fiscale",
@@ -182,6 +186,7 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "finnish",
         "henkilö",
         "asiakas",
+        "personal identity code",
         "sotu",
     ),
     _number(
@@ -190,6 +195,7 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "se-pnr",
         "personnummer",
         "personnr",
+        "person nummer",
         "samordningsnummer",
         "swedish",
         "person number",
