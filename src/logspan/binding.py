@@ -88,10 +88,12 @@ class RequestBindings:
         return _place.set(Place(self, self.attributes, inside))
 
     def leave(self, token: Token[Place] | None) -> None:
-        """End it; with the token, the context is put back as well."""
+        """End it; with the token, the context is put back as well, else it is that of the server, after the request."""
         self.over = True
         self.ask = None
-        if token is not None:
+        if token is None:
+            _place.set(Place(self, self.attributes))
+        else:
             _reset(token)
 
     def stand_in(self) -> None:

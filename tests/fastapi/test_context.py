@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import format_trace_id
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.cors import CORSMiddleware
 
 from logspan import bind, bound, carry, get_logger, unbind
 from logspan.binding import BoundToken
@@ -639,3 +640,21 @@ def test_a_request_that_is_refused_by_a_middleware_has_the_trace_around_it() -> 
     with watched(app, tracing={"instrumentation": "off"}) as seen:
         trace_id = contextvars.Context().run(asyncio.run, refused())
         assert [record.trace_id for record in seen.requests()] == [trace_id]
+
+
+@pytest.mark.parametrize("layered", [False, True])
+async def test_what_the_server_says_of_a_request_that_failed_is_no_background_work(layered: bool) -> None:
+    """It is said in the request's context, when that is over; with middleware in between and without."""
+    app = FastAPI()
+    if layered:
+        app.add_middleware(CORSMiddleware)
+
+    @app.get("/raw")
+    async def fails() -> None:
+        bind(a=1)
+        raise ValueError("broken")
+
+    with watched(app) as seen:
+        assert isinstance(await Driver().run(app), ValueError)
+        log.error("server")
+        assert said(seen) == {"server": {"a": 1}}
