@@ -12,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,7 @@ import pytest
 
 from logspan import configure_logging
 from logspan.install import Handle
+from logspan.pipeline import Pipeline
 from logspan.sources.stdlib import LogspanHandler
 from logspan.testing import OtlpSink, Reply, assert_balanced
 from tests.faults.support import Caller, Gate, Start, account, ids, settings_for, sink_of, until
@@ -164,7 +166,7 @@ def full(policy: str = "block") -> Iterator[tuple[Handle, Gate, OtlpSink]]:
 
             filler = threading.Thread(target=fill)
             filler.start()
-            until(lambda: pipeline.ledger.snapshot().queued >= 10)
+            until(lambda: _is_stuck(pipeline))
             yield handle, gate, sink
             gate.open()
             filler.join(30)
@@ -173,6 +175,14 @@ def full(policy: str = "block") -> Iterator[tuple[Handle, Gate, OtlpSink]]:
         arrived = len(sink.records())
     assert snapshot.exporters["otlp"].delivered == arrived
     assert snapshot.emitted == arrived + sum(snapshot.dropped.values())
+
+
+def _is_stuck(pipeline: Pipeline) -> bool:
+    """Whether the queue is full and stays so: at first the worker may still make room in it."""
+    before = pipeline.ledger.snapshot()
+    time.sleep(0.2)  # ten of the worker's looks
+    now = pipeline.ledger.snapshot()
+    return before.queued >= 10 and now.queued >= 10 and before.emitted == now.emitted
 
 
 def test_35_block_does_not_block_in_a_signal_handler() -> None:
