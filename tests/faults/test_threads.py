@@ -161,7 +161,7 @@ def full(policy: str = "block") -> Iterator[tuple[Handle, Gate, OtlpSink]]:
             logger = logging.getLogger("app")
 
             def fill() -> None:
-                for number in range(22):
+                for number in range(40):
                     logger.info("fill", extra={"id": number})
 
             filler = threading.Thread(target=fill)
