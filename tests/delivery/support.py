@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter
@@ -25,6 +25,9 @@ NO_JITTER = RetryPolicy(randomization_factor=0.0)
 
 class Kit:
     """An outlet with its ledger; `put(n)` gives it the next n records, numbered."""
+
+    opened: ClassVar[list[Kit]] = []
+    """Those of the running test, for the fixture that closes them."""
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class Kit:
         )
         self.outlet = Outlet(exporter, Account("test", self.ledger, Notices(lambda: None)), config, self.clock, spool)
         self._numbers = itertools.count()
+        self.opened.append(self)
 
     def put(self, count: int = 1) -> None:
         """Queue records whose bodies go on counting."""
