@@ -137,3 +137,56 @@ def test_instruments_of_others_count_from_the_first_reader_on() -> None:
     """
     )
     assert out.splitlines() == ["[]", "5 5 3"]
+
+
+def test_whoever_asks_is_told_that_nobody_reads() -> None:
+    """FastAPI asks at each request whether the provider is a no-op: it is one, until there is a reader; and after."""
+    out = run(
+        f"""{INSTALL}
+    from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from logspan.providers import DelegatingMeterProvider
+    pipeline, undo = install()
+    provider = metrics.get_meter_provider()
+    def kinds():
+        asked = (NoOpMeterProvider, MeterProvider, DelegatingMeterProvider)
+        print(*(isinstance(provider, kind) for kind in asked), type(provider) is DelegatingMeterProvider)
+    kinds()
+    provider.add_metric_reader(InMemoryMetricReader())
+    kinds()
+    undo()
+    kinds()
+    """
+    )
+    assert out.splitlines() == ["True True True True", "False True True True", "True True True True"]
+
+
+def test_requests_are_measured_from_the_first_reader_on() -> None:
+    """FastAPI's own telemetry: a request that was running when the reader came is not counted off."""
+    out = run(
+        """
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+    from opentelemetry import metrics
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from logspan import Settings, instrument_app
+    reader = InMemoryMetricReader()
+    app = FastAPI()
+    @app.get("/begin")
+    async def begin():
+        metrics.get_meter_provider().add_metric_reader(reader)
+    @app.get("/orders")
+    async def orders():
+        return []
+    with instrument_app(app, Settings(exporters=[], tracing={"instrumentation": "native"})):
+        client = TestClient(app)
+        client.get("/orders")
+        client.get("/begin")
+        client.get("/orders")
+        (resource,) = reader.get_metrics_data().resource_metrics
+        found = {metric.name: metric.data for scope in resource.scope_metrics for metric in scope.metrics}
+        print(found["http.server.request.duration"].data_points[0].count)
+        print([point.value for point in found["http.server.active_requests"].data_points])
+    """
+    )
+    assert out.splitlines() == ["1", "[0]"]

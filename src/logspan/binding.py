@@ -71,8 +71,8 @@ class RequestBindings:
         self._shared: Attributes = _NOTHING
         self.base = self.attributes = _NOTHING
         self.identity = identity
-        self.header: tuple[str, str] | None = None
-        """The header that the request's id goes in, along with calls to other services: its name and its value."""
+        self.header: bytes | None = None
+        """The name of the header that the request's id goes in, along with calls to other services."""
         self.ask: Callable[[], Attributes | None] | None = None
         """Tells who the user is, or None for not yet; unset when that is known, or will not be."""
         self.responded = self.over = False

@@ -17,7 +17,7 @@ from opentelemetry.propagators.textmap import (
     default_setter,
 )
 
-from logspan.binding import request_here
+from logspan.binding import REQUEST_ID, request_here
 
 
 class NamesAllowed:
@@ -72,7 +72,7 @@ class RequestIdPropagator(TextMapPropagator):
         self.inner.inject(carrier, context, setter)
         request = request_here() if self._users else None
         if request is not None and request.header is not None:
-            setter.set(carrier, *request.header)
+            setter.set(carrier, request.header.decode("latin-1"), str(request.identity[REQUEST_ID]))
 
     @property
     def fields(self) -> set[str]:

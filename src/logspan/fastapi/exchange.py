@@ -124,16 +124,14 @@ class Exchange:
             request.response_headers = headers
             if request.settle().response_body:
                 request.response_content = self._content(message)
-        ids: list[tuple[bytes, bytes]] = []
-        context, identifier = request.span_context, request.id
-        if config.header is not None and context is not None:
-            ids.append((config.header, b"%032x" % context.trace_id))
-        if config.identification.header is not None and identifier is not None:
-            ids.append((config.identification.header, identifier.encode("latin-1")))
+        ids: dict[bytes, bytes] = {}
+        if config.header is not None and request.span_context is not None:
+            ids[config.header] = b"%032x" % request.span_context.trace_id
+        if config.identification.header is not None and (identifier := request.id) is not None:
+            ids[config.identification.header] = identifier.encode("latin-1")
         for key, _ in headers:
-            if (named := key.lower()) in (config.header, config.identification.header):
-                ids = [added for added in ids if added[0] != named]
-        message["headers"] = [*headers, *ids]
+            ids.pop(key.lower(), None)
+        message["headers"] = [*headers, *ids.items()]
 
     def _content(self, message: Message) -> Content | None:
         """Where the body goes that belongs to a scope or to the start of a response, if it is to be kept."""

@@ -95,10 +95,10 @@ class Identification:
         name = self.header
         if name is None:
             return RequestBindings(asyncio.current_task)
-        identifier = request_id(scope["headers"] if self.accept else (), name)
-        bindings = RequestBindings(asyncio.current_task, {REQUEST_ID: identifier})
+        identity = {REQUEST_ID: request_id(scope["headers"] if self.accept else (), name)}
+        bindings = RequestBindings(asyncio.current_task, identity)
         if self.propagate:
-            bindings.header = (name.decode("latin-1"), identifier)
+            bindings.header = name
         return bindings
 
 
