@@ -24,9 +24,8 @@ class OwnMeterProvider(SdkMeterProvider):
         super().add_metric_reader(metric_reader)
 
 
-def _is_read(provider: MeterProvider) -> bool:
-    """Whether anybody may get to see what is measured there."""
-    return provider.is_read if isinstance(provider, OwnMeterProvider) else type(provider) is not NoOpMeterProvider
+class _Nowhere(NoOpMeterProvider):
+    is_read = False
 
 
 class DelegatingMeterProvider(MeterProvider):
@@ -36,14 +35,14 @@ class DelegatingMeterProvider(MeterProvider):
     """
 
     def __init__(self) -> None:
-        self._routes: Routes[MeterProvider] = Routes(NoOpMeterProvider())
+        self._routes: Routes[MeterProvider] = Routes(_Nowhere())
         self._observed: tuple[_Instrument, ...] = ()
         self.unpoint = self._routes.unpoint
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         """What `isinstance` asks for beside the type. FastAPI asks at each request, and measures it three times."""
-        return DelegatingMeterProvider if _is_read(self._routes.target()) else NoOpMeterProvider
+        return DelegatingMeterProvider if getattr(self.target(), "is_read", True) else NoOpMeterProvider
 
     def target(self) -> MeterProvider:
         """The provider for a measurement that is made here and now."""
@@ -96,7 +95,7 @@ class _Instrument:
     def _real(self) -> Any:
         """The one in the target; None where nobody would read what it counts, which the SDK works out all the same."""
         target, known = self._routes.target(), self._known
-        if not _is_read(target):
+        if not getattr(target, "is_read", True):
             return None
         return known[1] if known is not None and known[0] is target else self.create_in(target)
 
