@@ -59,6 +59,14 @@ def _says_nothing(value: str) -> bool:
     return not value or value.isspace() or stands_for_one or looks.is_complaint(value)
 
 
+def _is_name_of_header(value: str) -> object:
+    """`api_key_header=X-Api-Key`: where it will stand."""
+    return _HEADER.fullmatch(value)
+
+
+_HEADER = re.compile(r"[Xx](?:-[A-Za-z]{1,16}){1,5}")
+
+
 def _has_no_digit(value: str) -> bool:
     return not any(map(str.isdigit, value))
 
@@ -94,7 +102,7 @@ def _is_small(value: str) -> bool:
 
 def _is_no_session(value: str) -> bool:
     """Numbers of processes, places in memory, classes (`session: PipSession`), machines (`user-session:amd64`)."""
-    return _is_small(value) or _NAMED_SHORT.fullmatch(value) is not None
+    return _is_small(value) or looks.is_prose(value) or _NAMED_SHORT.fullmatch(value) is not None
 
 
 _NAMED_SHORT = re.compile(r"0x[0-9a-fA-F]{1,16}|[A-Z][a-z]{1,20}(?:[A-Z][a-z]{1,20}){1,4}|[a-z]{2,5}[0-9]{1,2}")
@@ -110,8 +118,8 @@ _REFUSED: MappingProxyType[str, Callable[[str], object]] = MappingProxyType(
         "password": _PATH.fullmatch,
         "webhook-url": lambda value: "://" not in value,
         "session": _is_no_session,
-        "csrf": _is_setting,
-        **dict.fromkeys(("token", "api-key"), _is_small),
+        "csrf": lambda value: _is_setting(value) or _is_name_of_header(value),
+        **dict.fromkeys(("token", "api-key"), lambda value: _is_small(value) or _is_name_of_header(value)),
     }
 )
 """By rule: what a value of it is not."""

@@ -10,7 +10,7 @@ from logspan.processors.redact.acceptance import Judge
 from logspan.processors.redact.bindings import bindings
 from logspan.processors.redact.declared import blocks, calls
 from logspan.processors.redact.ends import Span
-from logspan.processors.redact.spoken import commanded, said, spoken
+from logspan.processors.redact.spoken import commanded, led, said, spoken
 from logspan.processors.redact.structure import assigned, options, siblings
 from logspan.processors.redact.tables import columns
 
@@ -21,7 +21,7 @@ _PROSE = (
 )
 _ASSIGNING = (
     r"(?:[\\\"'`\])]*|[ \t]?\([\w .@-]+\)|\[[0-9]+\])"
-    "(?:\\s*(?:[=!<>\u2190-\u27ff]|:(?:[^:/]|$)|-{1,2}>)"
+    "(?:\\s*(?:[=!<>\uff1a\uff1d\u2190-\u27ff]|:(?:[^:/]|$)|-{1,2}>)"
     rf"|[ \t]+(?i:{_PROSE})[ \t:=])"
 )
 """All that stands between a key and its value, and a little more."""
@@ -37,7 +37,7 @@ _SPEAKING = (
 _SAYING = r"[^\n]*(?: is| was| to|[:=])[ :=]+[\"'`]?[^\s]{6}"
 _SETTING = r"(?i)[ :]set |git config|set-config"
 _HOLE = r"\?|%s|\$1|:1"
-_WHERE = MappingProxyType({0: assigned, 1: spoken, 2: said, 3: commanded, 4: bindings})
+_WHERE = MappingProxyType({0: assigned, 1: spoken, 2: said, 3: commanded, 4: bindings, 5: led})
 """The parsers by the number of the expression that matches wherever they may find something."""
 
 
@@ -49,9 +49,10 @@ class Announced:
             (
                 rf"(?:{words}){_REST}(?: {_REST}){{0,3}}{_ASSIGNING}",
                 rf"(?:{words})[^\s]*(?:[ \t][^\s]+){{0,2}}{_SPEAKING}",
-                rf"(?:{words})[^\s]* (?:[^\s]+ )?(?:for|of|to) {_SAYING}",
+                rf"(?:{words})[^\s]* (?:[^\s]+ ){{0,3}}(?:for|of|to) {_SAYING}",
                 _SETTING,
                 _HOLE,
+                rf"(?:{words})[^\s\"'`:=]*(?: [^\s]+)?[ ]?\.{{3}}",
             )
         )
 

@@ -186,12 +186,21 @@ def card(text: str, start: int, end: int) -> Place | None:
             continue
         stop = places[length - 1] + 1
         digits = "".join(text[place] for place in places[:length])
-        if alone(text, start, stop) and luhn(digits) and _is_issued(digits, length):
+        if (alone(text, start, stop) or _is_decimal(text, start, stop)) and luhn(digits) and _is_issued(digits, length):
             best = (start, stop)
             break
     if best is None or len(set(filter(str.isdigit, text[best[0] : best[1]]))) < 2:
         return None
     return best if _is_called_card(text, *best) else None
+
+
+def _is_decimal(text: str, start: int, end: int) -> bool:
+    """`card=4111111111111111.00`: a table has made a number of it on its way."""
+    ended = _NO_CENTS.match(text, end)
+    return bool(ended and alone(text[:end], start, end) and _CARD_WORDS.search(text, max(0, start - 48), start))
+
+
+_NO_CENTS = re.compile(r"\.0{1,2}(?![\w.-])")
 
 
 def _is_issued(digits: str, length: int) -> bool:

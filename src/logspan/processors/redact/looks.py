@@ -105,7 +105,7 @@ _COMPLAINTS = frozenset(
 """First words of what a form says of a field, and words that are in it."""
 _WORD = re.compile(r"[a-z0-9']+")
 _CODE = re.compile(
-    r"(?:[A-Za-z_]+\.)+[A-Za-z_]+(?:\(.*|\[.*)?|[a-z]+(?:_[a-z]+)*\(\)?|[a-z]+(?:[A-Z][a-z]+)+\(\)?|_{0,2}[a-z][a-z_]{2,60}\([A-Za-z_][A-Za-z_.,=\[\] ]*[()]*(?:\.[a-z_]{2,40}\(?\)?)?"
+    r"(?:[A-Za-z_]+(?:\.|::))+(?:<[A-Za-z_:<>]{1,60}>|[A-Za-z_]+)(?:\(.*|\[.*)?|[a-z]+(?:_[a-z]+)*\(\)?|[a-z]+(?:[A-Z][a-z]+)+\(\)?|_{0,2}[a-z][a-z_]{2,60}\([A-Za-z_][A-Za-z_.,=\[\] ]*[()]*(?:\.[a-z_]{2,40}\(?\)?)?"
     r"|[A-Z][A-Za-z]{2,40}\([a-z_]{2,40}=[\w.]{1,40}\)?"
 )
 _LETTERS = re.compile(r"[A-Za-z]+(?:['-][a-z]+)?")
@@ -166,6 +166,11 @@ _JOINED_WORDS = re.compile(r"[A-Za-z0-9!#$%^&*?@+~]{1,16}(?:[-_.][A-Za-z0-9!#$%^
 _DISGUISED = re.compile(r"[A-Za-z]{2}[0-9]{1,2}[a-z]{2}|[A-Za-z][0-9]{1,2}[a-z]+[0-9]")
 _METHOD = re.compile(r"(?i)(?:argon2|pbkdf2|s?sha[0-9]|oauth2|base[0-9]|utf|saml2|md5|web3|x509|http2|ipv?[46])")
 """Names of methods and formats that have a digit within."""
+
+
+def names_method(value: str) -> bool:
+    """Whether a part of it is such a name."""
+    return any(map(_METHOD.match, _JOINTS.split(value)))
 
 
 def is_made(value: str) -> bool:

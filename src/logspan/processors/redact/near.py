@@ -11,8 +11,14 @@ _SHORT = 2
 
 def near_expression(words: Iterable[str]) -> re.Pattern[str]:
     """Words as they stand in prose, in keys and in `camelCase`."""
-    spelled = "|".join(sorted((_spelled(word) + "(?![0-9])" * (len(word) <= _SHORT) for word in words), reverse=True))
+    forms = (_alone(word) if len(word) <= _SHORT else _spelled(word) for word in words)
+    spelled = "|".join(sorted(forms, reverse=True))
     return re.compile(rf"(?:(?<![A-Za-z0-9])|(?<=[a-z])(?=[A-Z]))(?i:{spelled})s?(?![a-z])")
+
+
+def _alone(word: str) -> str:
+    """No part of an id, of a path (`/dl?file=`) or of a unit (`mg/dL`)."""
+    return rf"(?<!/){_spelled(word)}(?![0-9])"
 
 
 def near_hint(words: Iterable[str]) -> str:

@@ -30,6 +30,9 @@ _SCHEME = re.compile(
 _PEM = re.compile(r"-{2,5} ?BEGIN(?P<what>[ +][A-Z0-9 +]{0,40}?PRIVATE[ +]KEY(?:[ +]BLOCK)?) ?-{0,5}")
 _PEM_BARE = re.compile(r"(?P<body>(?:AAAAB3NzaC1|b3BlbnNzaC1rZXk)[A-Za-z0-9+/=\s\\]{40,16384})")
 _PPK = re.compile(r"PuTTY-User-Key-File")
+_PPK_LINES = re.compile(
+    r"Private-Lines: ?[0-9]{1,4}(?:\\{1,8}[nr]|\s){1,4}(?P<lines>[A-Za-z0-9+/=](?:[A-Za-z0-9+/=\s]|\\{1,8}[nr])*+)(?=Private-MAC|\Z|[^A-Za-z0-9])"
+)
 _USERINFO = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,40})(?::|%3[Aa])(?://|%2[Ff]%2[Ff]|\\{0,8}/\\{0,8}/)|(?<![^\s\"'=(])//)"
     r"(?P<user>[^\s:/?#\"'<>@\\]{0,256})(?=(?P<rest>[^\s\"'<>\\]{0,1024}))"
@@ -61,6 +64,21 @@ _DASH_P = re.compile(
     r"(?i)\b(?:mysql(?:dump|admin|import)?|mariadb(?:-dump)?|mongo(?:sh|dump|restore|export)?|sshpass|docker login|podman login"
     r"|redis-cli|sqlcmd|plink|pscp|unrar|zip|7z|htpasswd|ldapsearch|unzip|smbclient|az login|helm registry login|ftp|isql|bcp|psexec|useradd|usermod)\b"
     r"(?P<rest>[^\n|;]{0,512})"
+)
+_TOOLS = (
+    (r"snmp(?:walk|bulkwalk|get|bulkget|getnext|set|table|trap|inform|status|df)", r"-A|-X|-c"),
+    (r"mosquitto_(?:pub|sub|rr)|ipmi(?:tool|power|-sensors|console)", r"-P"),
+    (r"ssh-keygen", r"-N|-P"),
+    (r"lftp", r"-u ?[^\s,\"']{1,64},(?=[^\s])|-u[\"'], ?[\"'][^\s,\"']{1,64},"),
+    (r"(?:xfreerdp3?|wlfreerdp|mstsc)", r"/p:"),
+)
+"""Tools with options of their own for a secret, and those."""
+_OWN_OPTION = tuple(
+    (
+        re.compile(rf"\b(?:{tools})\b[^\n|;]{{0,512}}"),
+        re.compile(rf"(?<![^\s\"'])(?:{names})(?:[ =]|[\"'], ?)?[\"']?(?P<password>[^\s\"'-][^\s\"']{{2,256}})"),
+    )
+    for tools, names in _TOOLS
 )
 _COMMAND = 256
 """Characters of a command in front of its option."""
@@ -137,7 +155,11 @@ def pem(text: str, judge: Judge) -> Iterator[Span]:
         position = _end_of_key(text, match.end(), match["what"])
         yield match.start(), position, "pem-private-key"
     for match in _PPK.finditer(text):
-        yield match.start(), min(len(text), match.start() + 8192), "pem-private-key"
+        lines = _PPK_LINES.search(text, match.end(), match.end() + 16384)
+        yield (
+            *(lines.span("lines") if lines else (match.start(), min(len(text), match.start() + 8192))),
+            "pem-private-key",
+        )
     for match in _PEM_BARE.finditer(text):
         if match["body"].startswith("b3Blb"):
             yield (*match.span("body"), "pem-private-key")
@@ -157,6 +179,17 @@ def _end_of_key(text: str, start: int, what: str) -> int:
         return end
     body = _KEY_BODY.match(text, start)
     return body.end() if body else len(text)
+
+
+def jwk(text: str, judge: Judge) -> Iterator[Span]:
+    """RFC 7518, 6: the private parts of a key of JSON, which the sieve knows by its `kty`."""
+    del judge
+    yield from ((*match.span("part"), "jwk-private-key") for match in _JWK_PART.finditer(text))
+
+
+_JWK_PART = re.compile(
+    r"[\"'](?:d|p|q|dp|dq|qi|k)\\{0,4}[\"']\s{0,4}:\s{0,4}\\{0,4}[\"'](?P<part>[A-Za-z0-9_-]{20,8192})\\{0,4}[\"']"
+)
 
 
 def userinfo(text: str, judge: Judge) -> Iterator[Span]:
@@ -244,11 +277,20 @@ def command(text: str, judge: Judge) -> Iterator[Span]:
         for match in expression.finditer(text):
             if is_password(match):
                 yield (*match.span("password"), "command-line")
+    yield from _own_options(text)
     for match in _DASH_P.finditer(text):
         for inner in _DASH_VALUE.finditer(text, match.start("rest"), match.end("rest")):
             asks = inner["gap"] and _ASKS.match(match[0])
             if not asks and not (inner["password"].isdigit() and inner["gap"]):
                 yield (*inner.span("password"), "command-line")
+
+
+def _own_options(text: str) -> Iterator[Span]:
+    for tool, option in _OWN_OPTION:
+        for match in tool.finditer(text):
+            for inner in option.finditer(text, *match.span()):
+                if _is_value(inner) and not looks.is_word(inner["password"]):
+                    yield (*inner.span("password"), "command-line")
 
 
 def _is_login(match: re.Match[str]) -> bool:
@@ -302,6 +344,7 @@ PARSERS = MappingProxyType(
         "basic": basic,
         "scheme": scheme,
         "pem": pem,
+        "jwk": jwk,
         "userinfo": userinfo,
         "query": query,
         "command": command,

@@ -45,10 +45,14 @@ def said(text: str, judge: Judge) -> Iterator[Span]:
     """`The generated password for the built-in user is: Tr0ub4dor9`."""
     for match in _SAID.finditer(text):
         value = match["value"].rstrip(".,;)")
-        if not ((match["quote"] and not match["to"]) or looks.is_unlike_words(value)):
-            continue
         subject = _SUBJECT.search(text, max(0, match.start() - _SUBJECT_LENGTH), match.start())
-        found = judge(subject["key"]) if subject else None
+        if subject is None or not (
+            (match["quote"] and not match["to"])
+            or looks.is_unlike_words(value)
+            or (subject["made"] and _ends_line(text, match.end("value")) and _is_generated(value))
+        ):
+            continue
+        found = judge(subject["key"])
         if found and accepts(value, found, strict=True):
             yield match.start("value"), match.start("value") + len(value), found.rule
 
@@ -57,9 +61,42 @@ _SAID = re.compile(
     r"(?: (?:is|was)(?: ?[:=])?|[:=]|(?P<to> to)(?= [\"'`])) {1,2}(?P<quote>[\"'`])?(?P<value>[^\s\"'`]{6,512})"
 )
 _SUBJECT = re.compile(
-    r"(?<![\w.-])(?P<key>[A-Za-z_][\w.-]{0,40}(?: [A-Za-z_][\w.-]{0,40})?) (?:for|of|to)(?: [\w.@'/-]{1,40}){1,8}\Z"
+    r"(?<![\w.-])(?P<key>[A-Za-z_][\w.-]{0,40}(?: [A-Za-z_][\w.-]{0,40})??)"
+    r"(?P<made> (?:(?:is|was|has been) )?(?:generated|created|issued|assigned|set))? (?:for|of|to)(?: [\w.@'%/-]{1,40}){1,8}\Z"
 )
 _SUBJECT_LENGTH = 160
+
+
+def _ends_line(text: str, end: int) -> bool:
+    return text[end : end + 1] in ("", "\r", "\n")
+
+
+def _is_generated(value: str) -> bool:
+    """As MySQL makes them: letters in capitals and small ones, and signs that no name has."""
+    return len(value) >= 8 and any(map(str.isupper, value)) and _ODD.search(value) is not None and "://" not in value
+
+
+_ODD = re.compile(r"[!#$%^&*?@+~(),;<>=|]")
+
+
+def led(text: str, judge: Judge) -> Iterator[Span]:
+    """`password........"Tr0ub4dor9"`: a row of dots that leads to the value."""
+    for match in _LED.finditer(text):
+        value = match["value"].rstrip(",;)")
+        found = judge(match["key"]) if match["quote"] or looks.is_unlike_words(value) or _ends(text, match) else None
+        if found and accepts(value, found, strict=not match["quote"]):
+            yield match.start("value"), match.start("value") + len(value), found.rule
+
+
+def _ends(text: str, match: re.Match[str]) -> bool:
+    """Whether nothing follows on a value with digits in it."""
+    return len(match["value"]) >= 8 and _has_digit(match["value"]) and _ends_line(text, match.end("value"))
+
+
+_LED = re.compile(
+    r"(?<![\w.-])(?P<key>[A-Za-z_][\w-]{0,60}(?:\.[\w-]{1,60}){0,8}(?: [A-Za-z_][\w-]{0,40}){0,2}?) ?\.{3,200}(?: ?[:=])? ?"
+    r"(?P<quote>[\"'`])?(?P<value>[^\s.\"'`][^\s\"'`]{3,512})"
+)
 
 
 def _spoken_of(text: str, match: re.Match[str], value: str, judge: Judge) -> str | None:
@@ -68,6 +105,8 @@ def _spoken_of(text: str, match: re.Match[str], value: str, judge: Judge) -> str
     looks_secret = _is_in_cell if match["cell"] else looks.is_unlike_words
     if not match["cell"] and _is_variable(text, match.start()):
         looks_secret = _has_digit
+    elif not match["cell"] and _HANDED.search(text, max(0, match.start() - 80), match.start()):
+        looks_secret = _is_thought_up
     if not (looks_secret(value) or is_short or (match["quote"] and looks.is_no_name(value))):
         return None
     words = _LAST_WORDS.search(text, max(0, match.start() - 80), match.start())
@@ -80,6 +119,22 @@ def _spoken_of(text: str, match: re.Match[str], value: str, judge: Judge) -> str
 def _is_variable(text: str, end: int) -> bool:
     """Whether the name of a variable ends there, of which no sentence is made: `DB_PASS x`."""
     return text[end - 1 : end].isupper() and _VARIABLE.search(text, max(0, end - 80), end) is not None
+
+
+_HANDED = re.compile(
+    r"(?i)\b(?:with|using|tried|entered|typed|sent)(?: [a-z]{1,12}){0,2} (?:password|passphrase|passwd|pwd)\Z"
+)
+"""It was given to log in: what follows is it, or a word of the sentence."""
+
+
+def _is_thought_up(value: str) -> bool:
+    """As people make passwords, `Mango_2291`; not how it is done, `SCRAM-SHA-256`."""
+    if looks.is_unlike_words(value):
+        return True
+    digits = sum(map(str.isdigit, value))
+    return (
+        digits > 1 and any(map(str.islower, value)) and any(map(str.isupper, value)) and not looks.names_method(value)
+    )
 
 
 def _has_digit(value: str) -> bool:

@@ -26,8 +26,8 @@ _MARKS = "\u0300-\u036f\u0610-\u06ed\u0900-\u0dff\u0e00-\u0fff"
 _KEY = rf"[A-Za-z_$@\x80-\U0010ffff][\w.$@\-{_MARKS}]{{0,99}}"
 _ASSIGNED = re.compile(
     rf"(?<![A-Za-z0-9_$])(?P<key>(?:{_KEY}+(?: [\w.$@\-]{{1,32}}+){{0,3}}?)|[0-9][A-Za-z0-9_.-]{{1,40}})"
-    rf"(?P<close>(?:{_Q})?[\])]?(?:{_Q})?(?:[ \t]?\([\w .@-]{{1,40}}\)(?=[ \t]{{0,4}}[:=])|\[[0-9]{{0,4}}\](?==))?)"
-    r"(?P<sep>(?P<typed>:[ \t]{0,4}[&*A-Za-z_.'][A-Za-z_.&*'<>\[\]| ?]{1,40}[ \t]=[ \t]{0,4}(?=[bBrRfFuU]{0,2}[\"'`]))|:[ \t]{0,4}\r?\n[ \t]{1,40}(?![-#]|[\w.-]{1,100}:)|[ \t]{0,8}(?:={1,3}>|:=|===?|!=|<>|-{1,2}>|=|[\u2190-\u21ff\u2794-\u27be\u27f0-\u27ff]\ufe0f?|:(?![:/]))[ \t]{0,8}(?:(?:value|got|input|received)[ \t:=]{1,3}(?=[\"'`]))?"
+    rf"(?P<close>(?:{_Q})?(?:[\])]|:(?:protected|(?:\"[\w\\]{{1,64}}\":)?private)\])?(?:{_Q})?(?:[ \t]?\([\w .@-]{{1,40}}\)(?=[ \t]{{0,4}}[:=])|\[[0-9]{{0,4}}\](?==))?)"
+    r"(?P<sep>(?P<typed>:[ \t]{0,4}[&*A-Za-z_.'][A-Za-z_.&*'<>\[\]| ?]{1,40}[ \t]=[ \t]{0,4}(?=[bBrRfFuU]{0,2}[\"'`]))|:[ \t]{0,4}\r?\n[ \t]{1,40}(?![-#]|[\w.-]{1,100}:)|[ \t]{0,8}(?:={1,3}>(?:\s{1,40}(?=[\"']|(?:string|int)\())?|:=|===?|!=|<>|-{1,2}>|=|[\uff1a\uff1d]|[\u2190-\u21ff\u2794-\u27be\u27f0-\u27ff]\ufe0f?|:(?![:/]))[ \t]{0,8}(?:(?:value|got|input|received)[ \t:=]{1,3}(?=[\"'`]))?"
     r"|\s{0,4}:\s{0,40}(?=[\\\"'{\[0-9])"
     r"|[ \t]{1,4}(?P<prose>(?:(?:is|was|has been|set|changed|reset|updated|got|now) ){0,2}(?:is|was|are|to|of|from|like|in|equals|as|--?))"
     r"(?:[ \t]{0,4}[:=])?[ \t]{1,4})",
@@ -36,6 +36,8 @@ _ASSIGNED = re.compile(
 _PAIR = re.compile(
     rf"[(\[{{]\s{{0,8}}[bBuU]?(?P<q>{_Q})(?P<key>[^\"'`\\\n]{{1,100}})(?P=q)\s{{0,4}},\s{{0,40}}(?=[bBuU]?\\{{0,8}}[\"'`])"
 )
+_ATOM_PAIR = re.compile(r"\{\s{0,8}(?P<key>[a-z][a-z0-9_@]{1,60})\s{0,4},\s{0,40}(?=<<\"|[\"'])")
+"""A tuple of Erlang or Elixir: `{password,"..."}`, `{password,<<"...">>}`."""
 _SERIALIZED = re.compile(r"s:\d{1,4}:\\{0,4}\"(?P<key>[^\"\\]{1,100})\\{0,4}\";s:\d{1,6}:(?=\\{0,4}\")")
 _BARE_PAIR = re.compile(r"[({\[](?P<key>[A-Za-z_][\w.-]{1,60}), ?(?P<value>[^\s,;(){}\[\]\"']{6,512})(?=[)}\]])")
 _SIBLING = re.compile(
@@ -63,7 +65,7 @@ _REVERSED = re.compile(
     re.IGNORECASE,
 )
 _ELEMENT = re.compile(
-    r"<(?P<key>[A-Za-z_][\w.-]{0,63}(?::[\w.-]{1,63})?)(?:\s[^<>]{0,200})?>\s{0,8}(?:<!\[CDATA\[)?(?P<value>[^<]{1,8192}?\s{0,8}(?=\]\]>|</|<!)|[^<\s]{1,8192}$)"
+    r"<(?P<key>[A-Za-z_][\w.-]{0,63}(?::[\w.-]{1,63})?)(?:\s[^<>]{0,200})?>\s{0,8}(?:<!\[CDATA\[)?(?P<value>[^<]{1,8192}?\s{0,8}(?=\]\]>|</|<!)|[^<\s(][^<\s]{0,8191}$)"
 )
 _XML_ENTRY = re.compile(
     r"<[A-Za-z][\w.:-]{0,63}\s[^<>]{0,200}?(?:key|name|id)=\\{0,4}[\"'](?P<key>[^\"'<>]{1,100})\\{0,4}[\"'][^<>]{0,200}>\s{0,8}"
@@ -85,22 +87,29 @@ _CHANGED = re.compile(r"[\"']?[ \t]{1,4}to[ \t]{1,4}[\"']?(?P<value>[^\s\"',;]{4
 _PHRASE_KEY = re.compile(r"(?i)phrase|mnemonic|seed")
 _PHRASE = re.compile(r"[\"']?(?P<words>[a-z]{2,12}(?:[ -][a-z]{2,12}){2,24})")
 _LINKING = re.compile(r"(?i) (?:is|was|are|as|to|of|now|field|value|set|=|:|for(?: [\w.@-]{1,64}){1,3})$")
-_BARE = re.compile(r"[^\s\"'`&;<>\\,|]{1,8192}")
-_BARE_MORE = re.compile(r",(?![\s\"'\\]|$)(?![\w.$-]{1,60}\\{0,8}[\"']?[:=])[^\s\"'`&;<>\\,|]{1,8192}")
+_BARE = re.compile(r"[^\s\"'`&;<>\\,|\u3001\u3002\uff0c\uff1b]{1,8192}")
+_BARE_MORE = re.compile(
+    r",(?![\s\"'\\]|$)(?![\w.$-]{1,60}\\{0,8}[\"']?[:=])[^\s\"'`&;<>\\,|\u3001\u3002\uff0c\uff1b]{1,8192}"
+)
 _CALL = re.compile(r"(?:[a-z_]{1,30}\.){0,3}[A-Z][A-Za-z]{0,60}\((?=[bBuU]?\\{0,8}[\"'])")
 _PHRASE_END = re.compile(r"(?: (?![\w.$-]{1,64}[\"']?[:=])[^\s,;|&\"'`<>{}\[\]()]{1,128}){0,32}")
 """The rest of what is written behind `key: `, up to a sign or the next key."""
 _OPEN_QUOTE = re.compile(
-    r"(?:string\([0-9]{1,9}\) |[bBuUrRfFnNeE]{0,2})(?P<slashes>\\{0,64})(?P<quote>\"{3}|'{3}|[\"'`])"
+    r"(?:string\([0-9]{1,9}\) |<<|[bBuUrRfFnNeE]{0,2})(?P<slashes>\\{0,64})(?P<quote>\"{3}|'{3}|[\"'`])"
 )
 
 
 def assigned(text: str, judge: Judge) -> Iterator[Span]:
     """The values of sensitive keys, with any of the separators that a line may have between the two."""
     position = 0
+    outer: re.Match[str] | None = None
     while (match := _ASSIGNED.search(text, position)) is not None:
         position = match.end()
         found = judge(match["key"]) or judge(_LINKING.sub("", match["key"])) or _reported(text, match, judge)
+        if found is None and outer is not None:
+            found = _below(text, outer, match, judge)
+        if found is not None and text.startswith("{", match.end()):
+            outer = match
         if found is None:
             if match["typed"]:  # it may have been a key itself: `$env:API_TOKEN = "..."`
                 position = match.end("close") + 1
@@ -117,6 +126,18 @@ def assigned(text: str, judge: Judge) -> Iterator[Span]:
             if (changed := _CHANGED.match(text, position)) is not None and match["prose"] == "from":
                 yield (*changed.span("value"), found.rule)
             yield from ((*more, found.rule) for more in _listed(text, span, match["key"]))
+
+
+def _below(text: str, outer: re.Match[str], match: re.Match[str], judge: Judge) -> Judged | None:
+    """`{"session": {"id": ...}}` is what `session.id` is."""
+    between = match.start() - outer.end()
+    if between > _NEAR or "}" in text[outer.end() : match.start()]:
+        return None
+    return judge(f"{outer['key']}.{match['key']}")
+
+
+_NEAR = 512
+"""Characters from what opens a mapping to the keys in it that are read as its parts."""
 
 
 def _reported(text: str, match: re.Match[str], judge: Judge) -> Judged | None:
@@ -161,11 +182,20 @@ def _assigned_value(text: str, match: re.Match[str], found: Judged) -> tuple[int
         return None
     if "from" in (match["prose"] or "").lower() and not looks.is_unlike_words(value):
         return None
-    if found.rule == "cookie" and "=" in value:
+    if (found.rule == "cookie" and "=" in value) or _is_compared(text, separator, span):
         return None
     if value.isdigit() and _is_count(match["key"].lower().rstrip("\"'"), value):
         return None
     return span
+
+
+def _is_compared(text: str, separator: str, span: tuple[int, int]) -> bool:
+    """Whether a program compares it with something that has a name: `if token != expected:`."""
+    is_bare = text[span[0] - 1 : span[0]] not in ("'", '"', "`")
+    return separator in ("==", "!=", "===") and is_bare and _IDENTIFIER.fullmatch(text, *span) is not None
+
+
+_IDENTIFIER = re.compile(r"[A-Za-z_]{1,64}")
 
 
 def _is_count(key: str, value: str) -> bool:
@@ -198,7 +228,7 @@ def siblings(text: str, judge: Judge) -> Iterator[Span]:
         for match in expression.finditer(text):
             found = judge(match["key"])
             span = value_at(text, match.end(), found, "=", quoted=True) if found else None
-            if found and span:
+            if found and span and not (expression is _ATOM_PAIR and _is_atom(text, *span)):
                 yield (*span, found.rule)
     for expression in _that_may(_WITH_VALUES, text):
         for match in expression.finditer(text):
@@ -209,6 +239,12 @@ def siblings(text: str, judge: Judge) -> Iterator[Span]:
             if found and accepts(match["value"], found, strict=bare):
                 yield (*match.span("value"), found.rule)
     yield from _keys_of_rows(text, judge)
+
+
+def _is_atom(text: str, start: int, end: int) -> bool:
+    """Whether it is a word of the program: `{token,"expired"}`, `{token, 'EOF'}`."""
+    value = text[start:end]
+    return looks.is_prose(value) or (text[start - 1] == "'" and looks.is_word(value))
 
 
 def _keys_of_rows(text: str, judge: Judge) -> Iterator[Span]:
@@ -226,7 +262,14 @@ _ROW_KEY = re.compile(r"\((?P<names>[\w\", .]{1,200})\)=\((?P<values>[^()\n]{1,1
 _STRUCTURED = re.compile(r"[\"'`<(\[{\n]")
 _QUOTES = ('"', "'", "`")
 _BEFORE_VALUES = (
-    *((_PAIR, _QUOTES), (_SIBLING, _QUOTES), (_YAML_SIBLING, ("\n",)), (_SERIALIZED, ("s:",)), (_INVALID, ("loc",))),
+    *(
+        (_PAIR, _QUOTES),
+        (_ATOM_PAIR, ("{",)),
+        (_SIBLING, _QUOTES),
+        (_YAML_SIBLING, ("\n",)),
+        (_SERIALIZED, ("s:",)),
+        (_INVALID, ("loc",)),
+    ),
     (_INVALID_TEXT, ("input_value=",)),
 )
 _WITH_VALUES = (
@@ -304,13 +347,19 @@ def _bare(text: str, start: int, found: Judged, *, prose: bool, spaced: bool) ->
         return None
     if found.own and not prose:
         return start, _PHRASE_END.match(text, end).end() if spaced else end  # type: ignore[union-attr]
-    if looks.is_code(value) or ((spaced or prose) and looks.is_prose(value)):
+    if looks.is_code(value) or _is_of_letters_beyond_ascii(value) or ((spaced or prose) and looks.is_prose(value)):
         return None
     if spaced and found.rule not in ("password", "pin", "cvv", "otp") and value.islower() and looks.is_word(value):
         return None
     return start, end
 
 
+def _is_of_letters_beyond_ascii(value: str) -> bool:
+    """A word of a sentence in Chinese, Japanese or Korean, which begins right behind the colon."""
+    return not value.isascii() and _WIDE.fullmatch(value) is not None
+
+
+_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af,!?]+")
 _HOLE = re.compile(
     r"(?:\$\{{1,2}[^{}\n]{0,100}\}{1,2}|\{{1,2}[ \w.|-]{0,60}\}{1,2}|\[[ A-Za-z_*.-]{0,60}\]|(?P<marker>\[REDACTED:[^\[\]\n]{1,100}\]))"
     r"(?![\w}])"

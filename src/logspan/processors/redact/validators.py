@@ -141,8 +141,8 @@ def _is_possible(number: str) -> bool:
 
 
 def phone_national(text: str, start: int, end: int) -> Place | None:
-    """Seven to thirteen digits behind a word that says so."""
-    digits = re.sub(r"\D", "", text[start:end])
+    """Seven to thirteen digits behind a word that says so, without the `00` of a country's code."""
+    digits = re.sub(r"\D", "", text[start:end]).removeprefix("00")
     return (start, end) if 7 <= len(digits) <= 13 and alone(text, start, end) and len(set(digits)) > 2 else None
 
 

@@ -102,6 +102,8 @@ class Walk:
         asked = mapping if only is None else [key for key in mapping if key in only]
         sibling = self._sibling(mapping) if any(key.lower() in VALUES for key in asked) else None
         holes = self._holes(mapping, asked) if len(mapping) > 1 else {}
+        if "kty" in mapping:
+            context = "jwk"  # RFC 7517: its parts have names of one letter
         for key, value in mapping.items():
             if only is not None and key not in only and key not in redacted:
                 redacted[key] = value

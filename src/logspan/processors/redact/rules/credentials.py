@@ -48,7 +48,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         "command-line",
         "parser",
         parser="command",
-        hint=r"(?i)\bcurl\b|\s-[apwku]\b|\bAUTH[\s\"]|\bLOGIN\s|\bwget\b|-(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bvault login|\bhttps? -|\bxhs? -|\bnet user?\b|rabbitmqctl|\bSETUSER\b|\bIDENTIFY |[\"\']PASS |ConvertTo-Secure|\bopenssl enc\b|\bsqlplus|\bsqlldr|(?:imp|exp)dp\b|\brman\b|\| ?(?:chpasswd|passwd|sudo|gpg|kinit|cryptsetup)|\bpsexec|\buser(?:add|mod)",
+        hint=r"(?i)\bcurl\b|\s-[apwku]\b|\bAUTH[\s\"]|\bLOGIN\s|\bwget\b|-(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bvault login|\bhttps? -|\bxhs? -|\bnet user?\b|rabbitmqctl|\bSETUSER\b|\bIDENTIFY |[\"\']PASS |ConvertTo-Secure|\bopenssl enc\b|\bsqlplus|\bsqlldr|(?:imp|exp)dp\b|\brman\b|\| ?(?:chpasswd|passwd|sudo|gpg|kinit|cryptsetup)|\bpsexec|\buser(?:add|mod)|\bsnmp[a-z]+ |\bssh-keygen|\blftp\b|freerdp|\bmstsc\b",
     ),
     Rule(
         "sql",
@@ -120,10 +120,18 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "jwk-private-key",
-        "pattern",
-        pattern=r"[\"'](?:d|p|q|dp|dq|qi|k)\\{0,4}[\"']\s{0,4}:\s{0,4}\\{0,4}[\"']([A-Za-z0-9_-]{20,})\\{0,4}[\"']",
+        "parser",
+        parser="jwk",
         hint=r"[\"']kty\\*[\"']",
-        near=("kty", "crv", "kid", "alg", "use", "RSA", "EC", "OKP", "oct"),
+    ),
+    Rule(
+        "session-cookie",
+        "pattern",
+        action="hash",
+        # cookies of servers whose names end at random; what ASP.NET Core protects begins with the same five signs
+        pattern=r"(?:^|[^A-Za-z0-9_])(?:wordpress_(?:logged_in|sec)_[0-9a-f]{32}|S?SESS[0-9a-f]{32}|ASPSESSIONID[A-Z]{6,10}|remember_[a-z]{2,20}_[0-9a-f]{40,64}|MoodleSession[A-Za-z0-9]{0,16})"
+        r"(?:=|:|%3D)[ ]?([A-Za-z0-9%._~+/=|-]{12,})|(?:^|[^A-Za-z0-9_-])(CfDJ8[A-Za-z0-9_-]{40,})",
+        hint=r"wordpress_(?:logged_in|sec)_|SESS[0-9a-f]{8}|ASPSESSIONID|remember_[a-z]+_[0-9a-f]{8}|MoodleSession|CfDJ8",
     ),
     Rule(
         "tls-key-log",

@@ -44,6 +44,9 @@ _OF_OTHER_LANGUAGES = (
     ),
 )
 
+_PARTS_OF_TOKENS = ("tokens access", "tokens refresh", "tokens id", "token access", "token refresh")
+"""`{"tokens": {"access": ...}}`"""
+
 KEY_RULES: tuple[Rule, ...] = (
     Rule(
         "password",
@@ -120,7 +123,9 @@ KEY_RULES: tuple[Rule, ...] = (
                 "magic link",
                 "reset link",
                 "personal access token",
+                "pat",
             ),
+            *_PARTS_OF_TOKENS,
             *("authtoken", "accesstoken", "refreshtoken", "access tokens", "refresh tokens", "auth tokens"),
         ),
     ),
@@ -172,6 +177,7 @@ KEY_RULES: tuple[Rule, ...] = (
             *("rsa key", "tls key", "ssl key", "wallet key", "key material", "master secret", "private keys"),
             *(
                 "hmac key",
+                "encryption customer key",
                 "client key",
                 "fernet key",
                 "secret key base",
@@ -184,6 +190,7 @@ KEY_RULES: tuple[Rule, ...] = (
                 "session key",
                 "ssh private key",
                 "cipher key",
+                *(f"jwk {part}" for part in ("d", "p", "q", "dp", "dq", "qi", "k")),
             ),
         ),
     ),
@@ -246,7 +253,9 @@ KEY_RULES: tuple[Rule, ...] = (
 WEAK_KEYS = frozenset({"pass", "pw", "sid", "session", "cred", "salt", "mfa", "2fa", "bearer", "jwt", "user session"})
 """Words that mean other things as well: what they hold counts when it looks like a secret."""
 
-VAGUE_KEYS = frozenset({"auth", "tokens", "routing key", *(f"{whose} key" for whose in _WHOSE_KEY)})
+VAGUE_KEYS = frozenset(
+    {"auth", "tokens", "pat", *_PARTS_OF_TOKENS, "routing key", *(f"{whose} key" for whose in _WHOSE_KEY)}
+)
 """Words that mean other things most of the time: what they hold counts when it was made by a machine."""
 
 HARMLESS_KEYS = frozenset(

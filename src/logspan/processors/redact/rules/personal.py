@@ -72,7 +72,7 @@ PERSONAL_RULES: tuple[Rule, ...] = (
         "pattern",
         tier="extended",
         action="hash",
-        pattern=r"(\(?\b0?[1-9](?:[ ()./-]{0,3}[0-9]){6,12})\b",
+        pattern=r"(\(?\b(?:00?)?[1-9](?:[ ()./-]{0,3}[0-9]){6,12})\b",
         validator="phone-national",
         near=(
             *("phone", "phone number", "phonenumber", "telephone", "telefon", "tel", "mobile", "cell", "sms to", "fax"),
