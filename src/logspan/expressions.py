@@ -121,15 +121,15 @@ def sieve(expressions: tuple[str, ...], *, alike: bool = False) -> Callable[[byt
     return found.named_alike if alike else found.named
 
 
-def digits_alike(expression: str) -> str:
-    """What matches wherever the expression does, once each digit of a text but the zero is a `1`."""
-    return "".join(_alike(sign) for sign in _SIGN.findall(expression))
+def digits_alike(expression: str, zero: str = "0") -> str:
+    """What matches wherever the expression does, once each digit of a text is a `1`, and the zero what it shall be."""
+    return "".join(_alike(sign, zero) for sign in _SIGN.findall(expression))
 
 
-def _alike(sign: str) -> str:
+def _alike(sign: str, zero: str) -> str:
     if not sign[0].isdigit():
         return sign
-    return ("01" if len(sign) > 1 else "0") if sign[0] == "0" else "1"
+    return (f"{zero}1" if len(sign) > 1 else zero) if sign[0] == "0" else "1"
 
 
 _SIGN = re.compile(r"\\x\{[0-9A-Fa-f]+\}|\\x[0-9A-Fa-f]{2}|\\.|\{[0-9]+,?[0-9]*\}|[0-9]-[0-9]|[0-9]|.", re.DOTALL)

@@ -26,6 +26,11 @@ def may_hold_encoded(data: bytes) -> bool:
     return start >= 0 and _is_encoded(data, words, start)
 
 
+def has_long_word(data: bytes) -> bool:
+    """Whether a text has a word that may be encoded, whatever its digits are."""
+    return _LONG in data.translate(_WORDS)
+
+
 def _is_encoded(data: bytes, words: bytes, start: int) -> bool:
     """The same, from the first long word on."""
     while start >= 0:

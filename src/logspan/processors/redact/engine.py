@@ -18,6 +18,7 @@ from logspan.processors.redact.near import near_expression, near_hint
 from logspan.processors.redact.parsers import PARSERS, Parser
 from logspan.processors.redact.repeats import repeats
 from logspan.processors.redact.rule import Rule, markers
+from logspan.processors.redact.sifted import Sifted, Trial
 from logspan.processors.redact.validators import VALIDATORS
 
 _WINDOW = 72
@@ -56,7 +57,9 @@ class Engine:
         self._timeout = timeout
         self._ours = _Group(_finders(rules, keys), (keys.hint, *_hints(rules)), ours=not keys.has_patterns)
         self.may_find = self._ours.may_find
-        """Whether the rules that come with logspan may find anything in values, each with its key in front."""
+        """Whether the rules that come with logspan may find anything in a value with its key in front."""
+        self.may_find_in = self._ours.may_find_in
+        """The same of several: see `Sifted.may_find`."""
         own = [rule for rule in rules.values() if rule.own and rule.kind != "key"]
         self._own = _Group([_Matched(rule) for rule in own], [rule.pattern for rule in own]) if own else None
 
@@ -171,6 +174,7 @@ class _Group:
             if isinstance(finder, _Matched) and finder.near is not None
         )
         self._match = sieve((*hints, WRITTEN_OTHERWISE), alike=ours)
+        self._sifted = Sifted((*hints, WRITTEN_OTHERWISE), self.may_find) if ours else None
         self.folded = len(finders)
         """Beside the numbers of rules: a text reads otherwise than it is written."""
         self.encoded = len(finders) + 1
@@ -186,6 +190,10 @@ class _Group:
             return True
         data = text.encode()
         return bool(self._match(data)) or may_hold_encoded(data)
+
+    def may_find_in(self, lines: Sequence[str], joined: str, trial: Trial) -> bool:
+        """The same of several, given what they are as lines of one text, and how texts of their kind have done."""
+        return self.may_find(joined) if self._sifted is None else self._sifted.may_find(lines, joined, trial)
 
     def named(self, text: str) -> list[int]:
         """The rules that may find something in a text, in any order; `folded` and `encoded` among them."""

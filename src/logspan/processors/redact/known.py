@@ -8,10 +8,14 @@ from typing import Any, NamedTuple
 
 from opentelemetry.util.types import AnyValue
 
+from logspan.processors.redact.sifted import Trial
+
 LOOKS = 128
 """After so many, it is known whether the values of a key come again."""
 MOST_OF_KEY, _LONGEST_VALUE = 128, 256
 """Values of one key that are remembered, and their characters."""
+
+_NUMBERS = frozenset({int, float, bool})
 
 Getter = Callable[[Mapping[str, AnyValue]], tuple[Any, ...]]
 
@@ -19,13 +23,13 @@ Getter = Callable[[Mapping[str, AnyValue]], tuple[Any, ...]]
 class KnownKey:
     """A key that says nothing of its value, and values of it in which there was nothing."""
 
-    __slots__ = ("_fresh", "_looks", "ahead", "is_text", "values")
+    __slots__ = ("_fresh", "_looks", "ahead", "is_number", "is_text", "values")
 
     def __init__(self, ahead: str) -> None:
         self.ahead = ahead
         """What has to be in front of a value when that is looked at, as the key may hold words that tell more."""
-        self.is_text = True
-        """Whether all its values have been texts."""
+        self.is_text = self.is_number = True
+        """Whether all its values have been texts; or numbers."""
         self.values: set[str] = set()
         self._looks = self._fresh = 0
 
@@ -43,6 +47,13 @@ class KnownKey:
     def has_room(self) -> bool:
         """Whether values in which there is nothing are to be remembered."""
         return (self.is_new or self.recurs) and len(self.values) < MOST_OF_KEY
+
+    def met(self, kind: type) -> bool:
+        """A value of a kind; whether there has been none of it so far."""
+        before = (self.is_text, self.is_number)
+        self.is_text &= kind is str
+        self.is_number &= kind in _NUMBERS
+        return before != (self.is_text, self.is_number)
 
     def saw(self, *, fresh: bool) -> bool:
         """One more value; whether it is known from now on if they come again."""
@@ -68,16 +79,18 @@ class Shape(NamedTuple):
 
     texts: Getter
     """Texts that are new each time."""
+    ahead: tuple[str, ...]
+    """What has to be in front of each of them."""
     recurring: Getter | None
     """Texts that mostly come again."""
-    rest: Getter
-    """Values of any kind."""
-    told: tuple[tuple[str, KnownKey], ...]
-    """Keys that have to be in front of their values."""
+    numbers: Getter
+    rest: tuple[tuple[str, KnownKey], ...]
+    """The keys of all others that may be looked at as lines."""
     walked: frozenset[str]
     """Keys whose values are for the walk in any case."""
     has_room: bool
     """Whether new ones among the recurring are to be remembered."""
+    trial: Trial
 
 
 def shape_of(keys: Mapping[str, KnownKey | None], *, has_room: bool) -> Shape | None:
@@ -85,16 +98,19 @@ def shape_of(keys: Mapping[str, KnownKey | None], *, has_room: bool) -> Shape | 
     known = {key: found for key, found in keys.items() if found is not None}
     if any(found.is_new for found in known.values()):
         return None
-    silent = {key: found for key, found in known.items() if not found.ahead}
-    texts = {key: found for key, found in silent.items() if found.is_text}
-    recurring = {key: found for key, found in texts.items() if found.recurs}
+    texts = {key: found for key, found in known.items() if found.is_text and not found.recurs}
+    recurring = {key: found for key, found in known.items() if found.is_text and found.recurs and not found.ahead}
+    numbers = [key for key, found in known.items() if found.is_number and not found.ahead]
+    rest = known.keys() - texts.keys() - recurring.keys() - {*numbers}
     return Shape(
-        _getter(key for key in texts if key not in recurring),
+        _getter(texts),
+        tuple(found.ahead for found in texts.values()),
         _getter(recurring) if recurring else None,
-        _getter(key for key in silent if key not in texts),
-        tuple((key, found) for key, found in known.items() if found.ahead),
+        _getter(numbers),
+        tuple((key, found) for key, found in known.items() if key in rest),
         frozenset(keys.keys() - known.keys()),
         has_room and any(found.has_room for found in recurring.values()),
+        Trial(),
     )
 
 

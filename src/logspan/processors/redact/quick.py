@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import filterfalse
+from operator import add
 
 from opentelemetry.util.types import AnyValue
 
@@ -22,6 +23,11 @@ _PROBES = ("", "a/b", "a:b")
 
 _MESSAGE = 0
 """Its place."""
+
+
+class _ToBeRememberedError(Exception):
+    """A value has not been there before, and is to be remembered."""
+
 
 Place = int | str
 """Where a value stands: the number of a text, or the key of an attribute."""
@@ -42,7 +48,8 @@ class QuickLook:
     """
 
     def __init__(self, engine: Engine, tools: Tools) -> None:
-        self._may_find, self._own_may_find, self._has_own = engine.may_find, engine.own_may_find, engine.has_own
+        self._may_find, self._may_find_in = engine.may_find, engine.may_find_in
+        self._own_may_find, self._has_own = engine.own_may_find, engine.has_own
         self._tools, self._max_length = tools, tools.max_length
         self._keys: dict[str, KnownKey | None] = {}
         """None: a key that says something of its value."""
@@ -55,35 +62,32 @@ class QuickLook:
     def suspects(self, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue]) -> Suspects:
         """The places where something may have to be redacted."""
         shape = self._shapes.get((*attributes,))
-        joined = None if shape is None else self._joined(shape, texts, attributes)
-        if shape is None or joined is None:
+        if shape is None:
             return self._closely(texts, attributes)
-        if len(joined) > self._max_length or self._may_find(joined):
+        try:
+            lines = self._lines(shape, texts, attributes)
+            joined = _JOINT.join(lines)
+        except (TypeError, _ToBeRememberedError):  # not all are of the kind that they have been so far
+            return self._closely(texts, attributes)
+        if len(joined) > self._max_length or self._may_find_in(lines, joined, shape.trial):
             return self._closely(texts, attributes, named=True)
         return (shape.walked, {}) if shape.walked else _NOTHING
 
-    def _joined(self, shape: Shape, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue]) -> str | None:
-        """All that has to be looked at, as one text; None where some of it is of another kind, or to be remembered."""
-        lines = [*texts, *shape.texts(attributes)]
-        try:
-            if shape.recurring is not None:
-                fresh = [*filterfalse(self._clean.__contains__, shape.recurring(attributes))]
-                if fresh and shape.has_room:
-                    return None
-                lines += fresh
-            for value in shape.rest(attributes):
-                kind = type(value)
-                if kind is int or kind is float:
-                    if not _SHORT < value < LEAST_NUMBER:
-                        lines.append(number_text(value))
-                elif kind not in _PLAIN:
-                    lines.append(value)
-            if shape.told:
-                told = [_line(known, attributes[key]) for key, known in shape.told]
-                lines += [line for line in told if line is not None]
-            return _JOINT.join(lines)
-        except TypeError:  # not all are texts that should be
-            return None
+    def _lines(self, shape: Shape, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue]) -> list[str]:
+        """All that has to be looked at. Raises `TypeError` where a value is of another kind than before."""
+        lines = [*texts, *map(add, shape.ahead, shape.texts(attributes))]
+        if shape.recurring is not None:
+            fresh = [*filterfalse(self._clean.__contains__, shape.recurring(attributes))]
+            if fresh and shape.has_room:
+                raise _ToBeRememberedError
+            lines += fresh
+        numbers = shape.numbers(attributes)
+        if numbers and not (min(numbers) > _SHORT and max(numbers) < LEAST_NUMBER):
+            lines += [number_text(number) for number in numbers if not _SHORT < number < LEAST_NUMBER]
+        if shape.rest:
+            rest = [_line(known, attributes[key]) for key, known in shape.rest]
+            lines += [line for line in rest if line is not None]
+        return lines
 
     def _closely(
         self, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue], *, named: bool = False
@@ -178,8 +182,7 @@ class QuickLook:
             self._add_shape(keys)
 
     def _saw(self, known: KnownKey, value: AnyValue, *, is_fresh: bool) -> None:
-        if known.is_text and type(value) is not str:
-            known.is_text = False
+        if known.met(type(value)):
             self._shapes.clear()
         if known.saw(fresh=is_fresh):
             if known.recurs and not known.ahead:
