@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _PLACEHOLDER = re.compile(
-    r"(?:%\w{1,60}%|\$[0-9]{1,3}|@p[0-9]{1,3}|!(?:vault|secret|Ref|Sub|GetAtt|ImportValue|ENV|env|file|include|reference)|(?:ref\+[a-z]+|file|vault|env|ssm|op|awskms|gcpkms|keyvault|secretref|secret|azurekms)://?[^\s]*|file:/[^\s]*|(?:bearer|basic|token) \{[^{}\n]*\}|\*{2,}|x{3,}|X{3,}|\.{2,}|-{2,}|_{2,}|#{2,}|•+|%\(?\w*\)?[sdr]|\$?\{+[^{}:=\n]*\}+|\$[A-Za-z_]\w*|<[A-Za-z][A-Za-z _./:-]*>|<redacted[^<>\n]*>|\[[^\[\]\n0-9:]{0,60}\]"
+    r"(?:%\w{1,60}%|\$[0-9]{1,3}|@p[0-9]{1,3}|!(?:vault|secret|Ref|Sub|GetAtt|ImportValue|ENV|env|file|include|reference)|(?:ref\+[a-z]+|file|vault|env|ssm|op|awskms|gcpkms|keyvault|secretref|secret|azurekms)://?[^\s]*|file:/[^\s]*|(?:bearer|basic|token) \{[^{}\n]*\}|\*{2,}|x{3,}|X{3,}|\.{2,}|-{2,}|_{2,}|#{2,}|•+|%\(?\w*\)?[sdr]|\$?\{+[^{}:=\n]*\}+|\$[A-Za-z_]\w*\[?|<[A-Za-z][A-Za-z _./:-]*>|<redacted[^<>\n]*>|\[[^\[\]\n0-9:]{0,60}\]"
     r"|\(?(?:null|none|nil|undefined|true|false|yes|no|empty|unset|not set|redacted|masked|hidden|filtered|removed"
     r"|n/a|na|omitted|scrubbed|secret|sensitive|string|str|int|bool|bytes|object|optional|protected|encrypted)\)?"
     r"|(?:[a-z]{1,20}\.)?(?:optional|annotated|option|union|secretstr)(?:[\[<][^\n]{0,60}[\]>])?"

@@ -100,9 +100,12 @@ _LITERAL = re.compile(
     r"\s{0,8}(?:[NEBX]?(?P<quote>\\{0,8}')(?P<text>(?:[^'\\]|''|\\(?!')[^\n]?){0,8192}+)(?:\\{0,8}')?|(?P<bare>[^,()']{1,512}(?:\([^()]{0,256}\))?))\s{0,8}(?P<end>[,)]|$)"
 )
 _IDENTIFIED = re.compile(
-    r"(?i)\b(?:set\s{1,8}password\s{1,8}(?:for\s{1,8}\S{1,128}\s{0,8})?=\s{0,8}(?:password\s{0,4}\(\s{0,4})?|identified\s{1,8}(?:with\s{1,8}\S{1,64}\s{1,8})?by(?:\s{1,8}password)?\s{1,8}|(?:encrypted\s{1,8})?password(?:\s{1,8}|\s{0,4}\(\s{0,4})"
+    r"(?i)\b(?:sp_(?:addlogin|password)\s{1,8}N?'[^'\\\r\n]{0,256}'\s{0,4},\s{0,4}|set\s{1,8}password\s{1,8}(?:for\s{1,8}\S{1,128}\s{0,8})?=\s{0,8}(?:password\s{0,4}\(\s{0,4})?|identified\s{1,8}(?:with\s{1,8}\S{1,64}\s{1,8})?by(?:\s{1,8}password)?\s{1,8}|(?:encrypted\s{1,8})?password(?:\s{1,8}|\s{0,4}\(\s{0,4})"
     r"|(?:pgp_sym_encrypt|crypt|md5|sha1|sha2)\s{0,4}\(\s{0,4})[NE]?\\{0,8}'(?P<password>[^'\\]{1,512})"
 )
+
+
+_ORACLE = re.compile(r"(?i)\bidentified\s{1,8}by\s{1,8}\\{0,8}\"(?P<password>[^\"\\\r\n]{1,512})")
 
 
 def bearer(text: str, judge: Judge) -> Iterator[Span]:
@@ -314,9 +317,10 @@ def sql(text: str, judge: Judge) -> Iterator[Span]:
         judged = {number: found for number, column in enumerate(columns) if (found := judge(column)) is not None}
         if judged:
             yield from _tuples(text, match.end(), judged)
-    for match in _IDENTIFIED.finditer(text):
-        if not looks.is_placeholder(match["password"]):
-            yield (*match.span("password"), "sql")
+    for expression in (_IDENTIFIED, _ORACLE):
+        for match in expression.finditer(text):
+            if not looks.is_placeholder(match["password"]):
+                yield (*match.span("password"), "sql")
 
 
 def _tuples(text: str, position: int, judged: dict[int, Judged]) -> Iterator[Span]:

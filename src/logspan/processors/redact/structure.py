@@ -41,10 +41,10 @@ _ATOM_PAIR = re.compile(r"\{\s{0,8}(?P<key>[a-z][a-z0-9_@]{1,60})\s{0,4},\s{0,40
 _SERIALIZED = re.compile(r"s:\d{1,4}:\\{0,4}\"(?P<key>[^\"\\]{1,100})\\{0,4}\";s:\d{1,6}:(?=\\{0,4}\")")
 _BARE_PAIR = re.compile(r"[({\[](?P<key>[A-Za-z_][\w.-]{1,60}), ?(?P<value>[^\s,;(){}\[\]\"']{6,512})(?=[)}\]])")
 _SIBLING = re.compile(
-    rf"(?<![A-Za-z0-9])(?:name|key|field|header|param|parameter|variable|property|attribute|label|k|id)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}"
+    rf"(?<![A-Za-z0-9])(?:name|(?:parameter)?key|field|header|param|parameter|variable|property|attribute|label|k|id)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}"
     rf"(?:{_Q})(?P<key>[^\"'`\\\n<>]{{1,100}})(?:{_Q})[\s,;)]{{1,8}}"
     rf"(?:(?:{_Q})?(?:type|id|class|in|secure|sensitive)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}(?:{_Q})?[\w-]{{0,40}}(?:{_Q})?[\s,;]{{1,8}}){{0,3}}"
-    rf"(?:{_Q})?(?:value|val|v|content|data)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}",
+    rf"(?:{_Q})?(?:(?:parameter)?value|val|v|content|data)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}",
     re.IGNORECASE,
 )
 _INVALID = re.compile(  # an error of pydantic's, as FastAPI's `exc.errors()` has them

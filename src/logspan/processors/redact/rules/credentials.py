@@ -54,7 +54,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         "sql",
         "parser",
         parser="sql",
-        hint=r"(?i)insert\s+into|set\s+password|identified\s+(?:by|with)|\b(?:password|crypt|pgp_sym_encrypt)\s*\(?\s*[NE]?'",
+        hint=r"(?i)insert\s+into|sp_(?:addlogin|password)|set\s+password|identified\s+(?:by|with)|\b(?:password|crypt|pgp_sym_encrypt)\s*\(?\s*[NE]?'",
     ),
     Rule(
         "generic-token",
