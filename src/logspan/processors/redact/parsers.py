@@ -52,7 +52,7 @@ _CURL = re.compile(
     r"(?<![\w-])(?:-u|(?<=curl )-[a-zA-Z]{1,8}u|--user|--proxy-user|-U|-a|--auth|-E|--cert)(?:[ =\t]{0,4}|[\"'], ?)[\"']?(?P<user>[^\s:\"']{0,128}):(?P<password>[^\s\"']{1,512})"
 )
 _AUTH = re.compile(
-    r"(?<![A-Za-z])(?:AUTH[ \t\"]{1,4}(?:(?:default|PLAIN|LOGIN|XOAUTH2|OAUTHBEARER)[ \t\"]{1,4})?|LOGIN[ \t\"]{1,4}[\w.@-]{1,64}[ \t\"]{1,4}|(?:sqlplus|sqlldr|impdp|expdp|rman)(?: -\S{1,32}){0,4} [\w.]{1,64}/|net use[^\r\n|]{1,200}?/user:\S{1,128} |net user \S{1,64} |(?:add_user|change_password|authenticate_user) \S{1,128} |ACL SETUSER \S{1,64}(?: [^\s>]{1,64}){0,8} >|IDENTIFY (?:\S{1,64} )?|ConvertTo-SecureString (?:-String )?[\"']|openssl enc [^\r\n|]{0,200}?-k |htpasswd -[a-zA-Z]{0,4}b[a-zA-Z]{0,4} \S{1,256} \S{1,64} |vault login (?:-\S{1,64} ){0,4}|-U ?[\w.\\@-]{1,64}%)(?P<password>[^\s\"'\\]{6,512})"
+    r"(?<![A-Za-z])(?:AUTH[ \t\"]{1,4}(?:(?:default|PLAIN|LOGIN|XOAUTH2|OAUTHBEARER)[ \t\"]{1,4})?|LOGIN[ \t\"]{1,4}[\w.@-]{1,64}[ \t\"]{1,4}|(?:sqlplus|sqlldr|impdp|expdp|rman)(?: -\S{1,32}){0,4} [\w.]{1,64}/|net use[^\r\n|]{1,200}?/user:\S{1,128} |net user \S{1,64} |(?:add_user|change_password|authenticate_user) \S{1,128} |ACL SETUSER \S{1,64}(?: [^\s>]{1,64}){0,8} >|IDENTIFY (?:\S{1,64} )?|ConvertTo-SecureString (?:-String )?[\"']|openssl enc [^\r\n|]{0,200}?-k |htpasswd -[a-zA-Z]{0,4}b[a-zA-Z]{0,4} \S{1,256} \S{1,64} |snmp-server community |vault login (?:-\S{1,64} ){0,4}|-U ?[\w.\\@-]{1,64}%)(?P<password>[^\s\"'\\]{6,512})"
 )
 _PIPED = re.compile(
     r"\b(?:echo|printf)(?: -[a-zA-Z]{1,4})? {1,4}[\"']?(?P<password>[^\s\"'|]{6,512})[\"']? {0,4}\|[^|\r\n]{0,200}?"
@@ -69,6 +69,7 @@ _TOOLS = (
     (r"snmp(?:walk|bulkwalk|get|bulkget|getnext|set|table|trap|inform|status|df)", r"-A|-X|-c"),
     (r"mosquitto_(?:pub|sub|rr)|ipmi(?:tool|power|-sensors|console)", r"-P"),
     (r"ssh-keygen", r"-N|-P"),
+    (r"keyvault secret set|put-parameter\b[^\n|;]{0,256}?SecureString", r"--value"),
     (r"lftp", r"-u ?[^\s,\"']{1,64},(?=[^\s])|-u[\"'], ?[\"'][^\s,\"']{1,64},"),
     (r"(?:xfreerdp3?|wlfreerdp|mstsc)", r"/p:"),
 )
