@@ -197,7 +197,10 @@ def card(text: str, start: int, end: int) -> Place | None:
 def _is_decimal(text: str, start: int, end: int) -> bool:
     """`card=4111111111111111.00`: a table has made a number of it on its way."""
     ended = _NO_CENTS.match(text, end)
-    return bool(ended and alone(text[:end], start, end) and _CARD_WORDS.search(text, max(0, start - 48), start))
+    if ended is None or not _CARD_WORDS.search(text, max(0, start - 48), start):
+        return False
+    begin = max(0, start - 2)
+    return alone(text[begin:end], start - begin, end - begin)  # as if the cents were not there
 
 
 _NO_CENTS = re.compile(r"\.0{1,2}(?![\w.-])")
