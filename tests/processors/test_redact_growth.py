@@ -139,6 +139,17 @@ UNITS = [
         "password=? parameters: $1 = 'a', ",
         "password (",
     ),
+    *(
+        "secrets:\n",
+        "secrets:\n  a: b\n",
+        " secrets:\n  secrets: a1b2c3d4\n",
+        "cs1Label=password ",
+        "cs1=a cs1Label=token ",
+        "--with-token a ",
+        "--with-token <<< ",
+    ),
+    *("password" + " " * 40, 'password="a" -> ', "password a: ", "password for a:\n\n", "password for a\nvalue"),
+    *("recovery code abcd-", "otp sent: ", "secret: {a: ", "secrets: [a, ", "password = f(f($1 ", "bearer, a: "),
 ]
 
 

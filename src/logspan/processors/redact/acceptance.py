@@ -15,6 +15,9 @@ _MADE = 12
 """Characters that a machine's secret has at least."""
 _NAMED = re.compile(r"[A-Za-z]{0,32}[0-9]{0,9}(?:[-_.:/#@][A-Za-z]{0,32}[0-9]{0,9}){1,16}")
 """What people name things: words with a number behind them, joined by signs."""
+_ADDRESS = re.compile(r"arn:|[a-z][a-z0-9+.-]{1,20}://")
+"""Where a secret is kept."""
+_LOCALE = re.compile(r"[a-z]{2}[-_][A-Z]{2}")
 _OBJECT = re.compile(r"[a-z]+(?:-[a-z0-9]{1,20}){0,8}/[a-z]+(?:[.-][a-z0-9]{1,20}){0,8}")
 """`namespace/name`, as Kubernetes calls a secret."""
 _MEASURED = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?(?:[mun\u00b5]?s|sec|min|[hd]|[kKMG]i?B?|bytes|%|x)")
@@ -46,11 +49,12 @@ def accepts(value: str, found: Judged, *, strict: bool) -> bool:
     if _says_nothing(value) or (rule in _REFUSED and _REFUSED[rule](value)):
         return False
     if weak > 1:
-        return len(value) >= _MADE and looks.is_random(value) and not _NAMED.fullmatch(value)
+        return len(value) >= _MADE and looks.is_random(value) and not (_NAMED.fullmatch(value) or _ADDRESS.match(value))
     if strict and _MEASURED.fullmatch(value):
         return False
     if weak or strict:
-        return looks.is_secretive(value) and not (weak and value.isdigit() and len(value) < 6)
+        is_small = weak and (_LOCALE.fullmatch(value) or (value.isdigit() and len(value) < 6))
+        return looks.is_secretive(value) and not is_small
     return True
 
 
@@ -71,9 +75,12 @@ def _has_no_digit(value: str) -> bool:
     return not any(map(str.isdigit, value))
 
 
+_SHORTEST_PIN = 3
+
+
 def _is_no_pin(value: str) -> bool:
     """Words, and the numbers of the pins of a board."""
-    return _has_no_digit(value) or (value.isdigit() and len(value) < 3)
+    return _has_no_digit(value) or len(value) < _SHORTEST_PIN or (len(value) == _SHORTEST_PIN and not value.isdigit())
 
 
 def _is_plain_word(value: str) -> bool:
@@ -115,7 +122,7 @@ _REFUSED: MappingProxyType[str, Callable[[str], object]] = MappingProxyType(
         "credential": lambda value: _is_plain_word(value) or _is_file(value),
         "private-key": _is_file,
         "secret": lambda value: _OBJECT.fullmatch(value) or _is_file(value),
-        "password": _PATH.fullmatch,
+        "password": lambda value: _PATH.fullmatch(value) or looks.is_method(value),
         "webhook-url": lambda value: "://" not in value,
         "session": _is_no_session,
         "csrf": lambda value: _is_setting(value) or _is_name_of_header(value),

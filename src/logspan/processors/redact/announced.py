@@ -8,16 +8,18 @@ from types import MappingProxyType
 from logspan.expressions import pattern_set
 from logspan.processors.redact.acceptance import Judge
 from logspan.processors.redact.bindings import bindings
-from logspan.processors.redact.declared import blocks, calls
+from logspan.processors.redact.declared import blocks, calls, sections
 from logspan.processors.redact.ends import Span
+from logspan.processors.redact.siblings import siblings
 from logspan.processors.redact.spoken import commanded, led, said, spoken
-from logspan.processors.redact.structure import assigned, options, siblings
+from logspan.processors.redact.structure import assigned, options
 from logspan.processors.redact.tables import columns
 
 _REST = "[^\\s\\\"'`:=]*"
 """What a key may have behind its word."""
 _PROSE = (
-    "(?:(?:is|was|has been|set|changed|reset|updated|got|now) ){0,2}(?:is|was|are|to|of|from|like|in|equals|as|--?)"
+    "(?:(?:is|was|has been|set|changed|reset|updated|got|now) ){0,2}"
+    "(?:is|was|are|to|of|from|like|in|equals|as|ist|lautet|est|es|è|é|--?)"
 )
 _ASSIGNING = (
     r"(?:[\\\"'`\])]*|[ \t]?\([\w .@-]+\)|\[[0-9]+\])"
@@ -34,7 +36,7 @@ _SPEAKING = (
 """A value of six characters and more that words alone announce: it has a digit, a sign or a capital in it."""
 
 
-_SAYING = r"[^\n]*(?: is| was| to|[:=])[ :=]+[\"'`]?[^\s]{6}"
+_SAYING = r"[^\n]*(?:\n(?:[Nn]ew )?[Vv]alue)?(?: is| was| to|[:=])[\s:=]+[\"'`]?[^\s]{6}"
 _SETTING = r"(?i)[ :]set |git config|set-config"
 _HOLE = r"\?|%s|\$1|:1"
 _WHERE = MappingProxyType({0: assigned, 1: spoken, 2: said, 3: commanded, 4: bindings, 5: led})
@@ -68,3 +70,4 @@ class Announced:
         if "\n" in text:
             yield from columns(text, judge)
             yield from blocks(text, judge)
+            yield from sections(text, judge)

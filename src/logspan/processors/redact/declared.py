@@ -24,6 +24,13 @@ _BLOCK = re.compile(
 )
 
 
+_SECTION = re.compile(r"(?<![\w.-])(?P<key>[A-Za-z_][\w-]{0,60})[\"']?:[ \t]{0,4}\r?\n(?=[ \t]{1,40}[\w\"'])")
+_LINES = re.compile(r"(?P<indent>[ \t]{1,40})[^\r\n]{1,512}(?:\r?\n(?P=indent)[^\r\n]{1,512}){0,63}")
+_ENTRY = re.compile(
+    r"(?m)^[ \t]{0,40}[\"']?[\w.-]{1,60}[\"']?:[ \t]{1,8}(?P<quote>[\"']?)(?P<value>[^\s\"']{8,512})(?P=quote)[ \t\r]{0,8}$"
+)
+
+
 def calls(text: str, judge: Judge) -> Iterator[Span]:
     """The argument of a setter or of a builder's part; what asks for a secret (`get_secret("db")`) only names it.
 
@@ -46,3 +53,15 @@ def blocks(text: str, judge: Judge) -> Iterator[Span]:
         found = judge(match["key"])
         if found and accepts(match["value"], found, strict=False):
             yield (*match.span("value"), found.rule)
+
+
+def sections(text: str, judge: Judge) -> Iterator[Span]:
+    """`secrets:` of YAML, and below it names of their own: what can be nothing but a secret."""
+    for match in _SECTION.finditer(text):
+        found = judge(match["key"])
+        lines = _LINES.match(text, match.end()) if found else None
+        for entry in _ENTRY.finditer(text, *lines.span()) if lines else ():
+            value = entry["value"]
+            is_made = looks.is_unlike_words(value) and not looks.names_method(value)
+            if found and is_made and accepts(value, found, strict=True):
+                yield (*entry.span("value"), found.rule)

@@ -23,8 +23,12 @@ _LABEL = re.compile(r"[a-z]{1,40}[0-9]{0,4}(?:[-.][a-z]{0,40}[0-9]{0,4}){0,16}")
 """A name that people give (RFC 1123)."""
 _COUNTS = frozenset({"count", "total", "max", "min", "limit", "size", "length"})
 _COUNTED = ("cookie", "session", "token")
+_SCHEME_OF = frozenset({"type", "in", "name", "scheme", "bearerformat", "description", "flows", "openidconnecturl"})
+_SCHEME_TYPES = ("apiKey", "http", "oauth2", "openIdConnect", "mutualTLS")
+"""What OpenAPI says of how a client shows who it is."""
 _ABOUT = frozenset(
     {
+        *("samesite", "same_site", "secure", "httponly", "http_only", "path", "domain", "store", "max_age", "maxage"),
         *("type", "kind", "expires_in", "expires_at", "expires", "expiry", "expired", "ttl", "issued_at", "created_at"),
         *("algorithm", "alg", "provider", "method", "source", "enabled", "active", "count", "status", "state", "mode"),
         *("length", "rotated_at", "last_used", "version", "scope", "scopes", "valid", "required"),
@@ -40,20 +44,35 @@ def is_description(value: object, rule: str) -> bool:
     if isinstance(value, dict):
         return (
             _is_schema(value)
+            or _is_scheme(value)
             or _is_count(value, rule)
             or _is_about(value, rule)
             or (rule == "secret" and _is_reference(value))
         )
     if not isinstance(value, list):
         return False
+    if rule in ("secret", "credential") and all(map(_is_name, value)):
+        return True
     return all(map(_is_complaint, value)) or (rule == "secret" and all(map(_is_reference, value)))
 
 
 def is_described(text: str, rule: str) -> bool:
-    """The same for a mapping or a list as it is written in JSON, escaped or not, or in Python."""
+    """The same for a mapping or a list as it is written in JSON, escaped or not, in Python, or in YAML without quotes."""
     if len(text) > _LONGEST:
         return False
-    return any(is_description(_parsed(read, text.replace("\\", "")), rule) for read in (json.loads, ast.literal_eval))
+    return any(
+        is_description(_parsed(read, text.replace("\\", "")), rule) for read in (json.loads, ast.literal_eval, _flow)
+    )
+
+
+def _flow(text: str) -> object:
+    """YAML 1.2, 7.4: `{enabled: true, sameSite: lax}`."""
+    return json.loads(_BARE.sub(r'"\g<word>"', text))
+
+
+_BARE = re.compile(
+    r"(?<=[{\[,:\s])(?!(?:true|false|null)[\s,}\]])(?P<word>[A-Za-z_/][^\s,:{}\[\]\"']{0,100})(?=\s{0,8}[,:}\]])"
+)
 
 
 def _parsed(read: Any, text: str) -> object:
@@ -67,6 +86,18 @@ def _is_schema(value: dict[str, object]) -> bool:
     if value.get("type") not in _SCHEMA_TYPES or not _SCHEMA.issuperset(value):
         return False
     return not any(looks.is_unlike_words(word) for text in value.values() for word in str(text).split())
+
+
+def _is_scheme(value: dict[str, object]) -> bool:
+    return value.get("type") in _SCHEME_TYPES and _SCHEME_OF.issuperset(map(str.lower, value))
+
+
+def _is_name(item: object) -> bool:
+    """`{"secrets": ["db", "smtp"]}`: which there are."""
+    return isinstance(item, str) and _NAME.fullmatch(item) is not None
+
+
+_NAME = re.compile(r"[a-z]{2,20}(?:[-_./][a-z]{1,20}){0,4}")
 
 
 def _is_reference(value: object) -> bool:

@@ -6,6 +6,8 @@ import re
 
 Span = tuple[int, int, str]
 """Start, end and the id of a rule."""
+QUOTE = r"\\{0,8}[\"'`]"
+"""A quote, escaped or not: a part of an expression."""
 MOST = 131_072
 """Characters in which the end of a value is looked for."""
 _CLOSERS = {")": "(", "]": "[", "}": "{"}

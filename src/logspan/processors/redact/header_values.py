@@ -22,9 +22,9 @@ _JAR = re.compile(
 )
 _KEPT = re.compile(r"[\"'](?P<name>[^\"'\\]{1,256})[\"']\s{0,4}:\s{0,4}[\"'](?P<value>[^\"'\\]{1,8192})[\"']")
 _PREFERENCE = re.compile(
-    r"[A-Za-z][a-z]{0,9}|[A-Z]{2,5}|[a-z]{2}[-_][A-Za-z]{2}|[0-9]|(?:[A-Z][a-z]{1,16}|[A-Z]{3})/[A-Z][A-Za-z_]{1,20}"
+    r"[A-Za-z][a-z]{0,9}|[A-Z]{2,5}|[a-z]{2}[-_][A-Za-z]{2}|[0-9]|[A-Za-z]{1,10}(?:(?:%20|\+)[A-Za-z]{1,10}){1,4}|(?:[A-Z][a-z]{1,16}|[A-Z]{3})/[A-Z][A-Za-z_]{1,20}"
 )
-"""`dark`, `en-GB`, `Europe/Berlin`."""
+"""`dark`, `en-GB`, `Europe/Berlin`, `WP%20Cookie%20check`."""
 _SCHEME = re.compile(
     r"\\{0,8}[\"']?(?:(?i:digest|hawk|oauth|aws4-hmac-sha256|signature)[ \t]{1,4}(?=[A-Za-z_][\w-]{0,40}=)"
     r"|(?P<other>[A-Za-z][A-Za-z_-]{1,40})[ \t]{1,4}(?=[A-Za-z_][\w-]{0,40}=\\{0,8}\"))"

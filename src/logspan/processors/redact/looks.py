@@ -60,6 +60,12 @@ _PROSE = frozenset(
             "await",
             "return",
         ),
+        *("falsch", "ungültig", "ungultig", "ungueltig", "erforderlich", "abgelaufen", "geändert", "geandert"),
+        *("vergessen", "zurückgesetzt", "fehlt", "leer", "incorrect", "incorrecte", "invalide", "obligatoire"),
+        *("oublié", "oublie", "expiré", "expire", "modifié", "modifie", "requis", "manquant", "incorrecta"),
+        *("incorrecto", "inválida", "invalida", "inválido", "invalido", "requerida", "obligatoria", "caducada"),
+        *("olvidada", "errata", "obbligatoria", "scaduta", "ongeldig", "verplicht", "verlopen", "obrigatória"),
+        *("obrigatoria", "expirada", "errada"),
         *("self", "new", "read", "write", "list", "get", "create", "update", "delete", "admin", "manage", "origin"),
     }
 )
@@ -106,6 +112,7 @@ _COMPLAINTS = frozenset(
 _WORD = re.compile(r"[a-z0-9']+")
 _CODE = re.compile(
     r"(?:[A-Za-z_]+(?:\.|::))+(?:<[A-Za-z_:<>]{1,60}>|[A-Za-z_]+)(?:\(.*|\[.*)?|[a-z]+(?:_[a-z]+)*\(\)?|[a-z]+(?:[A-Z][a-z]+)+\(\)?|_{0,2}[a-z][a-z_]{2,60}\([A-Za-z_][A-Za-z_.,=\[\] ]*[()]*(?:\.[a-z_]{2,40}\(?\)?)?"
+    r"|[a-z_]{2,60}\((?:[a-z_]{2,60}\()?(?:\$[0-9]{1,3}|\?|%s|:\w{1,40})\)?"
     r"|[A-Z][A-Za-z]{2,40}\([a-z_]{2,40}=[\w.]{1,40}\)?"
 )
 _LETTERS = re.compile(r"[A-Za-z]+(?:['-][a-z]+)?")
@@ -171,6 +178,16 @@ _METHOD = re.compile(r"(?i)(?:argon2|pbkdf2|s?sha[0-9]|oauth2|base[0-9]|utf|saml
 def names_method(value: str) -> bool:
     """Whether a part of it is such a name."""
     return any(map(_METHOD.match, _JOINTS.split(value)))
+
+
+def is_method(value: str) -> bool:
+    """Whether it is nothing but the name of a method for passwords."""
+    return _OF_PASSWORDS.fullmatch(value) is not None
+
+
+_OF_PASSWORDS = re.compile(
+    r"(?i)argon2(?:id|i|d)?|bcrypt|scrypt|pbkdf2(?:[-_]?(?:hmac[-_]?)?sha-?[0-9]{1,3})?|sha-?[0-9]{1,3}|md5|ntlm|crypt"
+)
 
 
 def is_made(value: str) -> bool:

@@ -58,6 +58,10 @@ _PIPED = re.compile(
     r"\b(?:echo|printf)(?: -[a-zA-Z]{1,4})? {1,4}[\"']?(?P<password>[^\s\"'|]{6,512})[\"']? {0,4}\|[^|\r\n]{0,200}?"
     r"(?:--password-stdin|--stdin|--with-token|--passphrase-fd|\b(?:ch)?passwd|\bsudo -S|\bgpg\b|\bkinit\b|\bcryptsetup\b)"
 )
+_HERE = re.compile(
+    r"--(?:password-stdin|with-token|passphrase-fd)\b[^|;<\r\n]{0,200}<<<[ ]?[\"']?(?P<password>[^\s\"'|;]{6,512})"
+)
+"""What a shell hands in by a here-string."""
 _FTP = re.compile(r"[\"'](?:PASS|pass) (?P<password>[^\s\"']{4,512})(?:\\r\\n)?[\"']")
 """The command of FTP and POP3, as it is logged."""
 _DASH_P = re.compile(
@@ -114,10 +118,20 @@ def bearer(text: str, judge: Judge) -> Iterator[Span]:
     del judge
     for match in _BEARER.finditer(text):
         token = match["token"].rstrip(".:")
-        if looks.is_secretive(token) and not looks.is_prose(token) and not _FIELD.match(text, match.start("token")):
+        if (
+            looks.is_secretive(token)
+            and not (looks.is_prose(token) or _is_key(match))
+            and not _FIELD.match(text, match.start("token"))
+        ):
             yield match.start("token"), match.start("token") + len(token), "bearer"
 
 
+def _is_key(match: re.Match[str]) -> bool:
+    """`{scheme: bearer, bearerFormat: JWT}`: the next key of a mapping."""
+    return _NAME_OF_NEXT.fullmatch(match["token"]) is not None
+
+
+_NAME_OF_NEXT = re.compile(r"[A-Za-z_]{2,40}:")
 _FIELD = re.compile(r"[A-Za-z_][\w.-]{0,60}=(?:[^\s=&,;]|$)")
 """The next field of a line or a challenge: a token of RFC 6750 has `=` at its end only."""
 
@@ -276,6 +290,7 @@ def command(text: str, judge: Judge) -> Iterator[Span]:
         (_CURL, _is_login),
         (_AUTH, _is_unlike_words),
         (_PIPED, _is_value),
+        (_HERE, _is_value),
         (_FTP, _is_value),
     ):
         for match in expression.finditer(text):

@@ -35,7 +35,7 @@ def spoken(text: str, judge: Judge) -> Iterator[Span]:
         start, position = match.span("value")
         end = trimmed(text, start, position)
         found = _spoken_of(text, match, text[start:end], judge)
-        if found and not (match["line"] and text[end : end + 1] not in ("", "\r", "\n")):
+        if found and not (match["line"] and (";" in text[start:end] or not _ends_line(text, end))):
             yield start, end, found
         elif (cell := _CELL.search(text, start, end)) is not None:
             position = cell.start()
@@ -46,8 +46,10 @@ def said(text: str, judge: Judge) -> Iterator[Span]:
     for match in _SAID.finditer(text):
         value = match["value"].rstrip(".,;)")
         subject = _SUBJECT.search(text, max(0, match.start() - _SUBJECT_LENGTH), match.start())
-        if subject is None or not (
-            (match["quote"] and not match["to"])
+        if subject is None or (match["below"] and not _ends_line(text, match.end())):
+            continue
+        if not (
+            (match["quote"] and not (match["to"] or match["below"]))
             or looks.is_unlike_words(value)
             or (subject["made"] and _ends_line(text, match.end("value")) and _is_generated(value))
         ):
@@ -58,11 +60,11 @@ def said(text: str, judge: Judge) -> Iterator[Span]:
 
 
 _SAID = re.compile(
-    r"(?: (?:is|was)(?: ?[:=])?|[:=]|(?P<to> to)(?= [\"'`])) {1,2}(?P<quote>[\"'`])?(?P<value>[^\s\"'`]{6,512})"
+    r"(?: (?:is|was)(?: ?[:=])?|[:=]|(?P<to> to)(?= [\"'`]))(?: {1,2}|(?P<below>[ \t]{0,4}\r?\n(?:[ \t]{0,4}\r?\n)?[ \t]{0,8}))(?P<quote>[\"'`])?(?P<value>[^\s\"'`]{6,512})"
 )
 _SUBJECT = re.compile(
     r"(?<![\w.-])(?P<key>[A-Za-z_][\w.-]{0,40}(?: [A-Za-z_][\w.-]{0,40})??)"
-    r"(?P<made> (?:(?:is|was|has been) )?(?:generated|created|issued|assigned|set))? (?:for|of|to)(?: [\w.@'%/-]{1,40}){1,8}\Z"
+    r"(?P<made> (?:(?:is|was|has been) )?(?:generated|created|issued|assigned|set))? (?:for|of|to)(?: \[?[\w.@'%/-]{1,40}\]?){1,8}(?:\r?\n(?:New |new )?[Vv]alue)?\Z"
 )
 _SUBJECT_LENGTH = 160
 
@@ -143,7 +145,12 @@ def _has_digit(value: str) -> bool:
 
 def _is_in_cell(value: str) -> bool:
     """In a row the next word may be another name: `password|sha256sum`."""
-    return looks.is_unlike_words(value) and (looks.is_no_name(value) or _NUMBERED.fullmatch(value) is not None)
+    return looks.is_unlike_words(value) and (
+        looks.is_no_name(value) or len(value) >= _LONG or _NUMBERED.fullmatch(value) is not None
+    )
+
+
+_LONG = 32
 
 
 def _is_short_password(value: str) -> bool:

@@ -8,82 +8,39 @@ place of its own and takes a bounded look ahead, so the work grows with the text
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from types import MappingProxyType
 
 from logspan.processors.redact import looks
 from logspan.processors.redact.acceptance import Judge, Judged, accepts
 from logspan.processors.redact.descriptions import is_described
-from logspan.processors.redact.ends import MOST, Span, closing, end_of_cut, trimmed, unbalanced
+from logspan.processors.redact.ends import MOST, QUOTE, Span, closing, end_of_cut, trimmed, unbalanced
 from logspan.processors.redact.header_values import challenge, cookies
+from logspan.processors.redact.keys import key_words
 from logspan.processors.redact.rule import is_marker
 from logspan.processors.redact.rules import RULES
 from logspan.processors.redact.rules.keys import PLURALS
 
-_Q = r"\\{0,8}[\"'`]"
 _MARKS = "\u0300-\u036f\u0610-\u06ed\u0900-\u0dff\u0e00-\u0fff"
 """Vowels and accents that are no letters by themselves."""
 _KEY = rf"[A-Za-z_$@\x80-\U0010ffff][\w.$@\-{_MARKS}]{{0,99}}"
 _ASSIGNED = re.compile(
     rf"(?<![A-Za-z0-9_$])(?P<key>(?:{_KEY}+(?: [\w.$@\-]{{1,32}}+){{0,3}}?)|[0-9][A-Za-z0-9_.-]{{1,40}})"
-    rf"(?P<close>(?:{_Q})?(?:[\])]|:(?:protected|(?:\"[\w\\]{{1,64}}\":)?private)\])?(?:{_Q})?(?:[ \t]?\([\w .@-]{{1,40}}\)(?=[ \t]{{0,4}}[:=])|\[[0-9]{{0,4}}\](?==))?)"
-    r"(?P<sep>(?P<typed>:[ \t]{0,4}[&*A-Za-z_.'][A-Za-z_.&*'<>\[\]| ?]{1,40}[ \t]=[ \t]{0,4}(?=[bBrRfFuU]{0,2}[\"'`]))|:[ \t]{0,4}\r?\n[ \t]{1,40}(?![-#]|[\w.-]{1,100}:)|[ \t]{0,8}(?:={1,3}>(?:\s{1,40}(?=[\"']|(?:string|int)\())?|:=|===?|!=|<>|-{1,2}>|=|[\uff1a\uff1d]|[\u2190-\u21ff\u2794-\u27be\u27f0-\u27ff]\ufe0f?|:(?![:/]))[ \t]{0,8}(?:(?:value|got|input|received)[ \t:=]{1,3}(?=[\"'`]))?"
+    rf"(?P<close>(?:{QUOTE})?(?:[\])]|:(?:protected|(?:\"[\w\\]{{1,64}}\":)?private)\])?(?:{QUOTE})?(?:[ \t]?\([\w .@-]{{1,40}}\)(?=[ \t]{{0,4}}[:=])|\[[0-9]{{0,4}}\](?==))?)"
+    r"(?P<sep>(?P<typed>:[ \t]{0,4}[&*A-Za-z_.'][A-Za-z_.&*'<>\[\]| ?]{1,40}[ \t]=[ \t]{0,4}(?=[bBrRfFuU]{0,2}[\"'`]))|:[ \t]{0,4}\r?\n[ \t]{1,40}(?![-#]|[\w.-]{1,100}:)|[ \t]{0,48}(?:={1,3}>(?:\s{1,40}(?=[\"']|(?:string|int)\())?|:=|===?|!=|<>|-{1,2}>|=|[\uff1a\uff1d]|[\u2190-\u21ff\u2794-\u27be\u27f0-\u27ff]\ufe0f?|:(?![:/]))[ \t]{0,8}(?:(?:value|got|input|received)[ \t:=]{1,3}(?=[\"'`]))?"
     r"|\s{0,4}:\s{0,40}(?=[\\\"'{\[0-9])"
-    r"|[ \t]{1,4}(?P<prose>(?:(?:is|was|has been|set|changed|reset|updated|got|now) ){0,2}(?:is|was|are|to|of|from|like|in|equals|as|--?))"
+    r"|[ \t]{1,4}(?P<prose>(?:(?:is|was|has been|set|changed|reset|updated|got|now) ){0,2}(?:is|was|are|to|of|from|like|in|equals|as|ist|lautet|est|es|\u00e8|\u00e9|--?))"
     r"(?:[ \t]{0,4}[:=])?[ \t]{1,4})",
     re.IGNORECASE,
 )
-_PAIR = re.compile(
-    rf"[(\[{{]\s{{0,8}}[bBuU]?(?P<q>{_Q})(?P<key>[^\"'`\\\n]{{1,100}})(?P=q)\s{{0,4}},\s{{0,40}}(?=[bBuU]?\\{{0,8}}[\"'`])"
-)
-_ATOM_PAIR = re.compile(r"\{\s{0,8}(?P<key>[a-z][a-z0-9_@]{1,60})\s{0,4},\s{0,40}(?=<<\"|[\"'])")
-"""A tuple of Erlang or Elixir: `{password,"..."}`, `{password,<<"...">>}`."""
-_SERIALIZED = re.compile(r"s:\d{1,4}:\\{0,4}\"(?P<key>[^\"\\]{1,100})\\{0,4}\";s:\d{1,6}:(?=\\{0,4}\")")
-_BARE_PAIR = re.compile(r"[({\[](?P<key>[A-Za-z_][\w.-]{1,60}), ?(?P<value>[^\s,;(){}\[\]\"']{6,512})(?=[)}\]])")
-_SIBLING = re.compile(
-    rf"(?<![A-Za-z0-9])(?:name|(?:parameter)?key|field|header|param|parameter|variable|property|attribute|label|k|id)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}"
-    rf"(?:{_Q})(?P<key>[^\"'`\\\n<>]{{1,100}})(?:{_Q})[\s,;)]{{1,8}}"
-    rf"(?:(?:{_Q})?(?:type|id|class|in|secure|sensitive)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}(?:{_Q})?[\w-]{{0,40}}(?:{_Q})?[\s,;]{{1,8}}){{0,3}}"
-    rf"(?:{_Q})?(?:(?:parameter)?value|val|v|content|data)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}",
-    re.IGNORECASE,
-)
-_INVALID = re.compile(  # an error of pydantic's, as FastAPI's `exc.errors()` has them
-    rf"(?<![A-Za-z0-9])loc(?:{_Q})\s{{0,4}}:\s{{0,4}}[(\[](?:[^()\[\]]{{0,200}}[\s,])?(?:{_Q})(?P<key>[^\"'`\\\n]{{1,100}})(?:{_Q})"
-    rf"(?:,\s{{0,4}}\d{{0,9}}){{0,4}}\s{{0,4}}[)\]][^\n]{{0,400}}?(?:{_Q})input(?:{_Q})\s{{0,4}}:\s{{0,4}}"
-)
-_INVALID_TEXT = re.compile(  # the same as the exception's text
-    r"(?:^|\n)(?P<key>[\w.]{1,100})\n {2}[^\n]{0,400}?\[type=\w{1,60}, input_value="
-)
-_YAML_SIBLING = re.compile(
-    r"(?<![A-Za-z0-9])(?:name|key|k):[ \t]{1,4}[\"']?(?P<key>[A-Za-z_][\w.-]{1,100})[\"']?[ \t]{0,4}\r?\n[ \t]{0,40}(?:value|val|v):[ \t]{1,4}",
-    re.IGNORECASE,
-)
-_REVERSED = re.compile(
-    rf"(?<![A-Za-z0-9])(?:value|val|content|data)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}(?P<q>{_Q})(?P<value>[^\"'`\\\n]{{1,512}})(?P=q)"
-    rf"[\s,;]{{1,8}}(?:{_Q})?(?:name|key|field|header|param|parameter|variable|property|k|id)(?:{_Q})?\s{{0,4}}[:=]\s{{0,4}}(?:{_Q})"
-    rf"(?P<key>[^\"'`\\\n]{{1,100}})(?:{_Q})",
-    re.IGNORECASE,
-)
-_ELEMENT = re.compile(
-    r"<(?P<key>[A-Za-z_][\w.-]{0,63}(?::[\w.-]{1,63})?)(?:\s[^<>]{0,200})?>\s{0,8}(?:<!\[CDATA\[)?(?P<value>[^<]{1,8192}?\s{0,8}(?=\]\]>|</|<!)|[^<\s(][^<\s]{0,8191}$)"
-)
-_XML_ENTRY = re.compile(
-    r"<[A-Za-z][\w.:-]{0,63}\s[^<>]{0,200}?(?:key|name|id)=\\{0,4}[\"'](?P<key>[^\"'<>]{1,100})\\{0,4}[\"'][^<>]{0,200}>\s{0,8}"
-    r"(?:<[Vv]alue>\s{0,8})?(?P<value>[^<]{1,8192}?)\s{0,8}</"
-)
-_XML_PAIR = re.compile(
-    r"<(?:key|name|Key|Name)>\s{0,8}(?P<key>[^<>]{1,100})\s{0,8}</(?:key|name|Key|Name)>\s{0,40}<(?:value|Value|string|val)>\s{0,8}(?P<value>[^<]{1,8192}?)\s{0,8}</"
-)
-_MULTIPART = re.compile(
-    r"name=\\{0,8}\"?(?P<key>[\w.\[\]-]{1,100})\\{0,8}\"?[^\n]{0,200}(?:\r?\n[A-Za-z-]{1,40}:[^\n]{0,200}){0,3}\r?\n\r?\n(?P<value>[^\r\n]{1,8192})"
-)
 _OPTION = re.compile(
-    rf"(?<![\w-])--?(?P<key>[A-Za-z\x80-\U0010ffff][\w.\-{_MARKS}]{{1,60}})(?:[ \t]{{1,4}}|\",? ?\"|', ?')(?P<value>[^\s\"'-][^\s\"']{{0,4096}})"
+    rf"(?<![\w-])--?(?P<key>[A-Za-z\x80-\U0010ffff][\w.\-{_MARKS}]{{1,60}})(?:[ \t]{{1,4}}|\",? ?\"|', ?')(?P<value>[^\s\"'<|>-][^\s\"']{{0,4096}}|<(?!<)[^\s\"']{{1,4096}})"
 )
 _SCHEMES = re.compile(
     r"(?i)(?:bearer|basic|token|digest|negotiate|ntlm|apikey|api-key|bot|key|hmac|hawk|oauth|aws4-hmac-sha256|splunk|sso-key|ghbasic|genie-?key|klaviyo-api-key|discogs|zoho-oauthtoken)\b[ \t:=]{0,4}"
 )
 _CHANGED = re.compile(r"[\"']?[ \t]{1,4}to[ \t]{1,4}[\"']?(?P<value>[^\s\"',;]{4,512})")
+_REPLACED = re.compile(r"[\"']?[ \t]{1,4}(?:-{1,2}>|=>|\u2192)[ \t]{1,4}(?=[\"'])")
 _PHRASE_KEY = re.compile(r"(?i)phrase|mnemonic|seed")
 _PHRASE = re.compile(r"[\"']?(?P<words>[a-z]{2,12}(?:[ -][a-z]{2,12}){2,24})")
 _LINKING = re.compile(r"(?i) (?:is|was|are|as|to|of|now|field|value|set|=|:|for(?: [\w.@-]{1,64}){1,3})$")
@@ -91,7 +48,9 @@ _BARE = re.compile(r"[^\s\"'`&;<>\\,|\u3001\u3002\uff0c\uff1b]{1,8192}")
 _BARE_MORE = re.compile(
     r",(?![\s\"'\\]|$)(?![\w.$-]{1,60}\\{0,8}[\"']?[:=])[^\s\"'`&;<>\\,|\u3001\u3002\uff0c\uff1b]{1,8192}"
 )
-_CALL = re.compile(r"(?:[a-z_]{1,30}\.){0,3}[A-Z][A-Za-z]{0,60}\((?=[bBuU]?\\{0,8}[\"'])")
+_CALL = re.compile(
+    r"(?:[a-z_]{1,30}\.){0,3}(?!(?:Get|Load|Read|Fetch|Find|Look|Require|Must|Env))[A-Z][A-Za-z]{0,60}\((?=[bBuU]?\\{0,8}[\"'])"
+)
 _PHRASE_END = re.compile(r"(?: (?![\w.$-]{1,64}[\"']?[:=])[^\s,;|&\"'`<>{}\[\]()]{1,128}){0,32}")
 """The rest of what is written behind `key: `, up to a sign or the next key."""
 _OPEN_QUOTE = re.compile(
@@ -123,9 +82,19 @@ def assigned(text: str, judge: Judge) -> Iterator[Span]:
         if span is not None:
             yield (*span, found.rule)
             position = max(span[1], position)
-            if (changed := _CHANGED.match(text, position)) is not None and match["prose"] == "from":
-                yield (*changed.span("value"), found.rule)
+            yield from ((*more, found.rule) for more in _changed(text, match, position, found))
             yield from ((*more, found.rule) for more in _listed(text, span, match["key"]))
+
+
+def _changed(text: str, match: re.Match[str], end: int, found: Judged) -> Iterator[tuple[int, int]]:
+    """What it is now: `password changed from x to y`, and `password = "x" -> "y"` of Terraform's plans."""
+    changed = _CHANGED.match(text, end) if match["prose"] == "from" else None
+    if changed is not None:
+        yield changed.span("value")
+    replaced = _REPLACED.match(text, end)
+    now = value_at(text, replaced.end(), found, "=", quoted=True) if replaced is not None else None
+    if now is not None:
+        yield now
 
 
 def _below(text: str, outer: re.Match[str], match: re.Match[str], judge: Judge) -> Judged | None:
@@ -141,10 +110,19 @@ _NEAR = 512
 
 
 def _reported(text: str, match: re.Match[str], judge: Judge) -> Judged | None:
-    """What was done comes between the two in `API key provided: ...`; a time, a number or a word may follow on it as well."""
+    """What was done, or whose it is, stands between the two: `API key provided: ...`, `PASSWORD elastic = ...`.
+
+    A time, a number or a word may follow on these as well.
+    """
+    value = _REPORTED_VALUE.match(text, match.end()) if " " in match["key"] else None
+    if value is None or not looks.is_unlike_words(made := value[0].rstrip(".,;)")):
+        return None
     key, done = _REPORTED.subn("", match["key"])
-    value = _REPORTED_VALUE.match(text, match.end()) if done else None
-    return judge(key) if value and looks.is_unlike_words(value[0].rstrip(".,;)")) else None
+    if done:
+        return judge(key)
+    whose = judge(match["key"].rpartition(" ")[0])
+    is_password = whose is not None and whose.rule == "password" and not looks.names_method(made)
+    return whose if is_password and looks.is_made(made) else None
 
 
 _REPORTED = re.compile(r"(?i) (?:provided|generated|received|supplied|issued|entered|submitted|created|rejected|used)$")
@@ -215,72 +193,18 @@ def _says_nothing(text: str, match: re.Match[str], separator: str, value: str) -
     same = value.lower() in (key.lower(), key.lower().rpartition("_")[2], key.lower().rpartition(".")[2], *_SUBJECTS)
     if separator == ":" and "@" in value and text[: match.start()].endswith("://"):
         return True  # a user of that name, and the password in front of the host
-    return same or (
-        separator == ":" and text[match.start() - 1 : match.start()] == ":" and " " not in key + match["close"]
+    return (
+        same
+        or _is_own_name(text, match, value)
+        or (separator == ":" and text[match.start() - 1 : match.start()] == ":" and " " not in key + match["close"])
     )
 
 
-def siblings(text: str, judge: Judge) -> Iterator[Span]:
-    """`name=..., value=...`, `["name", "value"]`, `<name>value</name>`, parts of multipart forms, errors of pydantic."""
-    if _STRUCTURED.search(text) is None:
-        return
-    for expression in _that_may(_BEFORE_VALUES, text):
-        for match in expression.finditer(text):
-            found = judge(match["key"])
-            span = value_at(text, match.end(), found, "=", quoted=True) if found else None
-            if found and span and not (expression is _ATOM_PAIR and _is_atom(text, *span)):
-                yield (*span, found.rule)
-    for expression in _that_may(_WITH_VALUES, text):
-        for match in expression.finditer(text):
-            found = judge(match["key"])
-            bare = expression is _BARE_PAIR
-            if bare and not any(map(str.isdigit, match["value"])):
-                continue
-            if found and accepts(match["value"], found, strict=bare):
-                yield (*match.span("value"), found.rule)
-    yield from _keys_of_rows(text, judge)
-
-
-def _is_atom(text: str, start: int, end: int) -> bool:
-    """Whether it is a word of the program: `{token,"expired"}`, `{token, 'EOF'}`."""
-    value = text[start:end]
-    return looks.is_prose(value) or (text[start - 1] == "'" and looks.is_word(value))
-
-
-def _keys_of_rows(text: str, judge: Judge) -> Iterator[Span]:
-    """PostgreSQL's `Key (tenant, api_token)=(7, ...) already exists.`: names and values in the same order."""
-    for match in _ROW_KEY.finditer(text) if ")=(" in text else ():
-        end = match.start("values") - 1
-        for name, value in zip(match["names"].split(","), match["values"].split(","), strict=False):
-            start, end = end + 1, end + 1 + len(value)
-            found = judge(name.strip(' "'))
-            if found and accepts(value.strip(), found, strict=False):
-                yield start + len(value) - len(value.lstrip()), end, found.rule
-
-
-_ROW_KEY = re.compile(r"\((?P<names>[\w\", .]{1,200})\)=\((?P<values>[^()\n]{1,1024})\)")
-_STRUCTURED = re.compile(r"[\"'`<(\[{\n]")
-_QUOTES = ('"', "'", "`")
-_BEFORE_VALUES = (
-    *(
-        (_PAIR, _QUOTES),
-        (_ATOM_PAIR, ("{",)),
-        (_SIBLING, _QUOTES),
-        (_YAML_SIBLING, ("\n",)),
-        (_SERIALIZED, ("s:",)),
-        (_INVALID, ("loc",)),
-    ),
-    (_INVALID_TEXT, ("input_value=",)),
-)
-_WITH_VALUES = (
-    *((_REVERSED, _QUOTES), (_ELEMENT, ("<",)), (_XML_ENTRY, ("<",)), (_XML_PAIR, ("<",)), (_MULTIPART, ("\n",))),
-    (_BARE_PAIR, ("(", "[", "{")),
-)
-"""Expressions, each with what one of has to be in a text for it to match."""
-
-
-def _that_may(expressions: Iterable[tuple[re.Pattern[str], tuple[str, ...]]], text: str) -> list[re.Pattern[str]]:
-    return [expression for expression, needed in expressions if any(sign in text for sign in needed)]
+def _is_own_name(text: str, match: re.Match[str], value: str) -> bool:
+    """`headers['X-Api-Key'] = api_key`: a variable that is called like the key."""
+    if text[match.end() : match.end() + 1] in ("'", '"', "`") or _IDENTIFIER.fullmatch(value) is None:
+        return False
+    return {*key_words(value)} <= {*key_words(match["key"])}
 
 
 def options(text: str, judge: Judge) -> Iterator[Span]:

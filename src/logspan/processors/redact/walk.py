@@ -25,7 +25,7 @@ LEAST_NUMBER = 10**8
 _NAMES = frozenset(
     {
         *("name", "key", "field", "header", "param", "parameter", "variable", "property", "attribute", "column", "k"),
-        *("id", "loc"),
+        *("id", "loc", "path"),
     }
 )
 VALUES = frozenset(

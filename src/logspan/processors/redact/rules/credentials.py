@@ -226,12 +226,21 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         r"|best(?:ä|ae)tigungscode|sicherheitscode|code de (?:v[ée]rification|confirmation|s[ée]curit[ée])|c[óo]digo de (?:verificaci[óo]n|seguridad|verifica[çc][ãa]o|confirmaci[óo]n)"
         r"|codice di (?:verifica|sicurezza)|verificatiecode|kod weryfikacyjny|(?:код подтверждения))|验证码|驗證碼|認証コード|인증번호|確認コード)"
         r"(?: (?:code|token|number|no|pin))?[^A-Za-z0-9\n]{0,4}(?:(?:is|was|lautet|est|es|ist|code|of|为|是)[^A-Za-z0-9\n]{1,4})?([0-9]{3}[ -]?[0-9]{3}|[0-9]{4,8})\b"
+        r"|\b(?:t?otp|passcode|(?:sms|verification|security|login|access|confirmation|auth|authentication|one-time|2fa|mfa) (?:code|pin))"
+        r" (?:sent|generated|issued|created|received|entered|submitted) ?[:=] ?([0-9]{6})\b"
         r"|\b(?:[Gg]-)?([0-9]{4,8}) is your [A-Za-z0-9 ]{0,40}(?:code|otp|passcode|pin)\b"
         r"|\byour (?:[A-Za-z0-9-]+ ){0,3}code(?: is|:) ([0-9]{4,8})\b"
         r"|\bcode[: ]{1,2}([0-9]{4,8})\b[^\n]{0,40}(?:valid for|expires|share|gültig)"
         r"|\b(?:use|enter)(?: (?:the |this |your )?(?:code|pin|passcode|password))? ([0-9]{4,8}) (?:to|as|for) (?:log|sign|verif|your|confirm|authent|complet)",
         hint=r"(?i)\bt?otp|\b2fa(?:$|[^a-z0-9]|[0-9]{4})|mfa|passcode|\btan\b|(?:^|[^_a-z]|[es])code(?:$|[^a-z.]|\.[^a-z])|[0-9] is your |(?:use|enter) [0-9]{4}"
         r"|(?:\b|time)pin\b|time[- ]?pass|c[óo]digo|код|验证码|驗證碼|コード|인증번호|kod weryf",
+    ),
+    Rule(
+        "recovery-code",
+        "pattern",
+        pattern=r"(?i)\b(?:recovery|backup|rescue|scratch) codes?(?: is)?[ :=]{1,3}((?:[a-z0-9]{4,6}-){1,4}[a-z0-9]{4,6})\b",
+        hint=r"(?i)\b(?:recovery|backup|rescue|scratch) codes?(?: is)?[ :=]{1,3}[a-z0-9]{4,6}-",
+        validator="random",
     ),
     Rule(
         "card-security-code",

@@ -70,7 +70,18 @@ KEY_RULES: tuple[Rule, ...] = (
                 "salasana",
                 "lösenord",
             ),
-            *("contraseña", "clave secreta", "kodeord", "adgangskode", "passord", "jelszo", "jelszó", "şifre", "sifre"),
+            *(
+                "contraseña",
+                "clave",
+                "clave secreta",
+                "kodeord",
+                "adgangskode",
+                "passord",
+                "jelszo",
+                "jelszó",
+                "şifre",
+                "sifre",
+            ),
             *("password hash", "passwordhash", "hashed password", "seed phrase", "mnemonic", "recovery phrase"),
             *("password digest", "passwd hash", "pwd hash", "pass hash", "pw hash"),
             *_OF_OTHER_LANGUAGES,
@@ -96,7 +107,7 @@ KEY_RULES: tuple[Rule, ...] = (
         "key",
         keys=(
             *("secret", "secrets", "client secret", "shared secret", "secret value", "webhook secret", "totp secret"),
-            *("signing secret", "app secret", "consumer secret", "secret string", "secret data", "salt"),
+            *("signing secret", "app secret", "secret id", "consumer secret", "secret string", "secret data", "salt"),
         ),
     ),
     Rule(
@@ -250,11 +261,13 @@ KEY_RULES: tuple[Rule, ...] = (
     ),
 )
 
-WEAK_KEYS = frozenset({"pass", "pw", "sid", "session", "cred", "salt", "mfa", "2fa", "bearer", "jwt", "user session"})
+WEAK_KEYS = frozenset(
+    {"pass", "pw", "clave", "sid", "session", "cred", "salt", "mfa", "2fa", "bearer", "jwt", "user session"}
+)
 """Words that mean other things as well: what they hold counts when it looks like a secret."""
 
 VAGUE_KEYS = frozenset(
-    {"auth", "tokens", "pat", *_PARTS_OF_TOKENS, "routing key", *(f"{whose} key" for whose in _WHOSE_KEY)}
+    {"auth", "tokens", "pat", "secret id", *_PARTS_OF_TOKENS, "routing key", *(f"{whose} key" for whose in _WHOSE_KEY)}
 )
 """Words that mean other things most of the time: what they hold counts when it was made by a machine."""
 
@@ -265,7 +278,7 @@ HARMLESS_KEYS = frozenset(
         *("sort key", "partition key", "primary key", "foreign key", "cache key", "public key", "resume token"),
         *("start token", "end token", "stop token", "pad token", "eos token", "bos token", "unk token", "mask token"),
         *("gpio pin", "map pin", "data pin", "clock pin", "reset pin", "led pin", "service key name"),
-        *("first token", "last token", "per token", "to first token", "publickeytoken"),
+        *("test cookie", "cookie test", "first token", "last token", "per token", "to first token", "publickeytoken"),
     }
 )
 """Last words of keys that sound like a secret and hold none: places in a list of pages, words of a language model, ..."""
