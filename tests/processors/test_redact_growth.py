@@ -150,6 +150,15 @@ UNITS = [
     ),
     *("password" + " " * 40, 'password="a" -> ', "password a: ", "password for a:\n\n", "password for a\nvalue"),
     *("recovery code abcd-", "otp sent: ", "secret: {a: ", "secrets: [a, ", "password = f(f($1 ", "bearer, a: "),
+    *(
+        "message-id: <a@b.c> ",
+        "references: <a",
+        '["password", "a", ',
+        "password %s ",
+        "mot d'a d'a ",
+        "xxx.",
+        '{"token": {"a_max": 1,',
+    ),
 ]
 
 

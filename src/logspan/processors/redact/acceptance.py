@@ -76,11 +76,13 @@ def _has_no_digit(value: str) -> bool:
 
 
 _SHORTEST_PIN = 3
+_OF_BOARD = re.compile(r"[A-Za-z]{1,5}[0-9]{1,2}")
+"""`GPIO17`, `PA12`."""
 
 
 def _is_no_pin(value: str) -> bool:
     """Words, and the numbers of the pins of a board."""
-    return _has_no_digit(value) or len(value) < _SHORTEST_PIN or (len(value) == _SHORTEST_PIN and not value.isdigit())
+    return _has_no_digit(value) or len(value) < _SHORTEST_PIN or _OF_BOARD.fullmatch(value) is not None
 
 
 def _is_plain_word(value: str) -> bool:

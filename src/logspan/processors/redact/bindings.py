@@ -19,7 +19,7 @@ _BOUND = re.compile(
 _HOLE = r"(?:\?|%s|\$(?P<{}>[0-9]{{1,3}})|:[0-9]{{1,3}})"
 _COLUMN = re.compile(
     rf"(?i)\((?P<columns>[\w\"`\[\].,\s]{{1,4096}})\)\s{{0,8}}(?:output\s[^()]{{1,200}})?values\s{{0,8}}\((?P<holes>(?:[^()]|\([^()]{{0,256}}\)){{1,4096}}+)\)"
-    rf"|(?<!\w)(?P<column>\w{{1,64}})[\"`\]]?\s{{0,4}}(?:=|<>|!=|like|ilike)\s{{0,4}}(?:\w{{1,40}}\(\s{{0,4}}){{0,2}}{_HOLE.format('number')}|{_HOLE.format('other')}"
+    rf"|(?<!\w)(?P<column>\w{{1,64}})[\"`\]]?\s{{0,4}}(?:(?:=|<>|!=|:|like|ilike)\s{{0,4}}(?:\w{{1,40}}\(\s{{0,4}}){{0,2}}|(?<=\s)){_HOLE.format('number')}|{_HOLE.format('other')}"
 )
 _ITEM = re.compile(r"(?:[^(),]|\([^()]{0,256}\)){1,512}")
 _ONE_HOLE = re.compile(_HOLE.format("number"))

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from logspan.processors.redact import looks
+from logspan.processors.redact.keys import key_words
 
 _SCHEMA_TYPES = ("string", "object", "array", "integer", "number", "boolean", "null")
 _SCHEMA = frozenset(
@@ -21,20 +22,65 @@ _REFERENCE = frozenset({"secretName", "name", "optional", "defaultMode", "namesp
 """What a reference to a secret of Kubernetes is made of."""
 _LABEL = re.compile(r"[a-z]{1,40}[0-9]{0,4}(?:[-.][a-z]{0,40}[0-9]{0,4}){0,16}")
 """A name that people give (RFC 1123)."""
-_COUNTS = frozenset({"count", "total", "max", "min", "limit", "size", "length"})
-_COUNTED = ("cookie", "session", "token")
+_ABOUT = frozenset(
+    {
+        *(
+            "type",
+            "kind",
+            "expires",
+            "expiry",
+            "expired",
+            "expiration",
+            "ttl",
+            "issued",
+            "created",
+            "rotated",
+            "updated",
+        ),
+        *("algorithm", "alg", "provider", "method", "source", "enabled", "active", "status", "state", "mode", "used"),
+        *(
+            "version",
+            "scope",
+            "scopes",
+            "valid",
+            "required",
+            "require",
+            "requires",
+            "secure",
+            "httponly",
+            "http",
+            "path",
+        ),
+        *("domain", "store", "backend", "issuer", "audience", "rotation", "detection", "alias", "policy", "format"),
+        *("site", "samesite"),
+    }
+)
+"""Words of keys that say something of a secret that is not there."""
+_COUNTS = frozenset(
+    {
+        *(
+            "count",
+            "total",
+            "max",
+            "min",
+            "maximum",
+            "minimum",
+            "limit",
+            "size",
+            "length",
+            "age",
+            "history",
+            "attempts",
+        ),
+        *("days", "minutes", "seconds", "hours", "timeout", "retries", "cost", "rounds"),
+    }
+)
+"""Words of keys whose numbers are no secrets."""
 _SCHEME_OF = frozenset({"type", "in", "name", "scheme", "bearerformat", "description", "flows", "openidconnecturl"})
 _SCHEME_TYPES = ("apiKey", "http", "oauth2", "openIdConnect", "mutualTLS")
 """What OpenAPI says of how a client shows who it is."""
-_ABOUT = frozenset(
-    {
-        *("samesite", "same_site", "secure", "httponly", "http_only", "path", "domain", "store", "max_age", "maxage"),
-        *("type", "kind", "expires_in", "expires_at", "expires", "expiry", "expired", "ttl", "issued_at", "created_at"),
-        *("algorithm", "alg", "provider", "method", "source", "enabled", "active", "count", "status", "state", "mode"),
-        *("length", "rotated_at", "last_used", "version", "scope", "scopes", "valid", "required"),
-    }
-)
-_DESCRIBED = ("token", "session", "credential", "secret", "api-key", "private-key", "csrf")
+_OF_DIGITS = ("pin", "otp", "cvv")
+"""Secrets that a number alone may be."""
 _LONGEST_WORD = 32
 _LONGEST = 4_096
 
@@ -45,8 +91,7 @@ def is_description(value: object, rule: str) -> bool:
         return (
             _is_schema(value)
             or _is_scheme(value)
-            or _is_count(value, rule)
-            or _is_about(value, rule)
+            or (all(_is_about(key, item, rule) for key, item in value.items()))
             or (rule == "secret" and _is_reference(value))
         )
     if not isinstance(value, list):
@@ -106,17 +151,22 @@ def _is_reference(value: object) -> bool:
     return all(_LABEL.fullmatch(item) for item in value.values() if isinstance(item, str))
 
 
-def _is_count(value: dict[str, object], rule: str) -> bool:
-    """`{"cookies": {"enabled": true, "count": 2}}`, but no `{"pin": {"size": 4711}}`."""
-    counts = _COUNTS if rule in _COUNTED else ()
-    return all(isinstance(item, bool) or (isinstance(item, int) and key in counts) for key, item in value.items())
-
-
-def _is_about(value: dict[str, object], rule: str) -> bool:
-    """`{"token": {"type": "bearer", "expires_in": "3600"}}`: what is said of a secret that is not there."""
-    if rule not in _DESCRIBED or not value or not _ABOUT.issuperset(map(str.lower, value)):
+def _is_about(key: str, item: object, rule: str) -> bool:
+    """`{"type": "bearer", "expiresIn": 3600, "rotating": true}`: what is said of a secret that is not there."""
+    if item is None or isinstance(item, bool):
+        return True
+    if rule in _OF_DIGITS:
         return False
-    return not any(looks.is_unlike_words(str(item)) or len(str(item)) > _LONGEST_WORD for item in value.values())
+    words = key_words(key)
+    if isinstance(item, int | float):
+        return not (_ABOUT | _COUNTS).isdisjoint(words)
+    if isinstance(item, list):
+        return all(isinstance(part, str) and _is_about(key, part, rule) for part in item)
+    return isinstance(item, str) and not _ABOUT.isdisjoint(words) and not _is_long(item)
+
+
+def _is_long(text: str) -> bool:
+    return looks.is_unlike_words(text) or (len(text) > _LONGEST_WORD and "://" not in text)
 
 
 def _is_complaint(item: object) -> bool:

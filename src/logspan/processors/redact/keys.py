@@ -154,7 +154,7 @@ _SHORT = 4
 
 
 def _spelled(key: tuple[str, ...]) -> str:
-    return r"[\s_.$-]*".join(map(re.escape, key))
+    return "[\\s_.$'\u2019-]*".join(map(re.escape, key))
 
 
 def _bounded(short: list[tuple[str, ...]], behind: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _PLACEHOLDER = re.compile(
-    r"(?:%\w{1,60}%|\$[0-9]{1,3}|@p[0-9]{1,3}|!(?:vault|secret|Ref|Sub|GetAtt|ImportValue|ENV|env|file|include|reference)|(?:ref\+[a-z]+|file|vault|env|ssm|op|awskms|gcpkms|keyvault|secretref|secret|azurekms)://?[^\s]*|file:/[^\s]*|(?:bearer|basic|token) \{[^{}\n]*\}|\*{2,}|x{3,}|X{3,}|\.{2,}|-{2,}|_{2,}|#{2,}|•+|%\(?\w*\)?[sdr]|\$?\{+[^{}:=\n]*\}+|\$[A-Za-z_]\w*\[?|<[A-Za-z][A-Za-z _./:-]*>|<redacted[^<>\n]*>|\[[^\[\]\n0-9:]{0,60}\]"
+    r"(?:%\w{1,60}%|\$[0-9]{1,3}|@p[0-9]{1,3}|!(?:vault|secret|Ref|Sub|GetAtt|ImportValue|ENV|env|file|include|reference)|(?:ref\+[a-z]+|file|vault|env|ssm|op|awskms|gcpkms|keyvault|secretref|secret|azurekms)://?[^\s]*|file:/[^\s]*|(?:bearer|basic|token) \{[^{}\n]*\}|\*{2,}|(?:x{3,}|y{3,}|z{3,})(?:[.-](?:x{3,}|y{3,}|z{3,})){0,8}|(?:[a-z]{1,20}[-_])?placeholder(?:[-_][a-z]{1,20})?|\.{2,}|-{2,}|_{2,}|#{2,}|•+|%\(?\w*\)?[sdr]|\$?\{+[^{}:=\n]*\}+|\$[A-Za-z_]\w*\[?|<[A-Za-z][A-Za-z _./:-]*>|<redacted[^<>\n]*>|\[[^\[\]\n0-9:]{0,60}\]"
     r"|\(?(?:null|none|nil|undefined|true|false|yes|no|empty|unset|not set|redacted|masked|hidden|filtered|removed"
     r"|n/a|na|omitted|scrubbed|secret|sensitive|string|str|int|bool|bytes|object|optional|protected|encrypted)\)?"
     r"|(?:[a-z]{1,20}\.)?(?:optional|annotated|option|union|secretstr)(?:[\[<][^\n]{0,60}[\]>])?"
@@ -66,6 +66,7 @@ _PROSE = frozenset(
         *("incorrecto", "inválida", "invalida", "inválido", "invalido", "requerida", "obligatoria", "caducada"),
         *("olvidada", "errata", "obbligatoria", "scaduta", "ongeldig", "verplicht", "verlopen", "obrigatória"),
         *("obrigatoria", "expirada", "errada"),
+        *("retype", "repeat", "confirm", "again", "re-enter", "caducado", "manquante", "gelüftet", "fehlerhaft"),
         *("self", "new", "read", "write", "list", "get", "create", "update", "delete", "admin", "manage", "origin"),
     }
 )
@@ -210,6 +211,14 @@ def is_prose(value: str) -> bool:
 def is_word(value: str) -> bool:
     """Whether it is made of letters alone, in one case or with a capital."""
     return _LETTERS.fullmatch(value) is not None and (value[1:].islower() or value.isupper())
+
+
+def is_words(value: str) -> bool:
+    """Whether it is called like a class: `SecretStore`, `TokenExpired`."""
+    return _CLASS.fullmatch(value) is not None
+
+
+_CLASS = re.compile(r"(?:[A-Z][a-z]{2,14}){2,4}")
 
 
 def is_secretive(value: str) -> bool:

@@ -62,6 +62,11 @@ def _npi(digits: str) -> bool:
     return digits[0] in "12" and luhn("80840" + digits)
 
 
+def _sin(digits: str) -> bool:
+    """Numbers that begin with 0 are not issued, but written where one is made up or temporary."""
+    return digits[0] != "8" and luhn(digits)
+
+
 def _medicare(digits: str) -> bool:
     weights = (1, 3, 7, 9, 1, 3, 7, 9)
     return digits[0] in "23456" and sum(w * int(d) for w, d in zip(weights, digits, strict=False)) % 10 == int(
@@ -103,7 +108,7 @@ def _mbi(value: str) -> bool:
 
 
 _STDNUM = (
-    *("ca.sin", "au.tfn", "gb.nhs", "pl.pesel", "nl.bsn", "br.cpf", "br.cnpj", "fr.nir", "fi.hetu", "tr.tckimlik"),
+    *("au.tfn", "gb.nhs", "pl.pesel", "nl.bsn", "br.cpf", "br.cnpj", "fr.nir", "fi.hetu", "tr.tckimlik"),
     *("kr.rrn", "za.idnr", "cn.ric", "th.pin", "be.nn", "de.idnr", "ch.ssn"),
 )
 
@@ -113,6 +118,7 @@ NATIONAL: MappingProxyType[str, Validator] = MappingProxyType(
         "document": document,
         "us-ssn": us_ssn,
         "npi": partial(checked, _npi),
+        "ca-sin": partial(checked, _sin),
         "au-medicare": partial(checked, _medicare),
         "sg-nric": partial(checked, _nric),
         "nino": partial(checked, _nino),

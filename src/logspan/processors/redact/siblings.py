@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from types import MappingProxyType
 
 from logspan.processors.redact import looks
 from logspan.processors.redact.acceptance import Judge, accepts
@@ -74,7 +75,7 @@ def siblings(text: str, judge: Judge) -> Iterator[Span]:
         for match in expression.finditer(text):
             found = judge(match["key"])
             span = value_at(text, match.end(), found, "=", quoted=True) if found else None
-            if found and span and not (expression is _ATOM_PAIR and _is_atom(text, *span)):
+            if found and span and not (expression in _NO_VALUE and _NO_VALUE[expression](text, *span, judge)):
                 yield (*span, found.rule)
     for expression in _that_may(_WITH_VALUES, text):
         for match in expression.finditer(text):
@@ -87,10 +88,32 @@ def siblings(text: str, judge: Judge) -> Iterator[Span]:
     yield from _keys_of_rows(text, judge)
 
 
-def _is_atom(text: str, start: int, end: int) -> bool:
+def _is_listed(text: str, start: int, end: int, judge: Judge) -> bool:
+    """Whether it is the next of several names: `["password", "totp", "webauthn"]`."""
+    value = text[start:end]
+    is_word = value.islower() and looks.is_word(value.replace("_", ""))
+    return is_word and (judge(value) is not None or _MORE.match(text, end) is not None)
+
+
+_MORE = re.compile(r"\\{0,8}[\"'`]\s{0,4},")
+
+
+def _is_atom(text: str, start: int, end: int, judge: Judge) -> bool:
     """Whether it is a word of the program: `{token,"expired"}`, `{token, 'EOF'}`."""
+    del judge
     value = text[start:end]
     return looks.is_prose(value) or (text[start - 1] == "'" and looks.is_word(value))
+
+
+def _is_measured(text: str, start: int, end: int, judge: Judge) -> bool:
+    """`{"path": "/oauth/token", "value": 12.5}`: what a metric says."""
+    del judge
+    return _FRACTION.fullmatch(text, start, end) is not None
+
+
+_FRACTION = re.compile(r"[0-9]{1,9}\.[0-9]{1,12}")
+_NO_VALUE = MappingProxyType({_PAIR: _is_listed, _ATOM_PAIR: _is_atom, _SIBLING: _is_measured})
+"""By the expression: whether what stands where a secret would stand is none."""
 
 
 def _keys_of_rows(text: str, judge: Judge) -> Iterator[Span]:

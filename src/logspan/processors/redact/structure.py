@@ -25,7 +25,7 @@ _MARKS = "\u0300-\u036f\u0610-\u06ed\u0900-\u0dff\u0e00-\u0fff"
 """Vowels and accents that are no letters by themselves."""
 _KEY = rf"[A-Za-z_$@\x80-\U0010ffff][\w.$@\-{_MARKS}]{{0,99}}"
 _ASSIGNED = re.compile(
-    rf"(?<![A-Za-z0-9_$])(?P<key>(?:{_KEY}+(?: [\w.$@\-]{{1,32}}+){{0,3}}?)|[0-9][A-Za-z0-9_.-]{{1,40}})"
+    rf"(?<![A-Za-z0-9_$])(?P<key>(?:{_KEY}+(?: (?:[dl]['\u2019])?[\w.$@\-]{{1,32}}+){{0,3}}?)|[0-9][A-Za-z0-9_.-]{{1,40}})"
     rf"(?P<close>(?:{QUOTE})?(?:[\])]|:(?:protected|(?:\"[\w\\]{{1,64}}\":)?private)\])?(?:{QUOTE})?(?:[ \t]?\([\w .@-]{{1,40}}\)(?=[ \t]{{0,4}}[:=])|\[[0-9]{{0,4}}\](?==))?)"
     r"(?P<sep>(?P<typed>:[ \t]{0,4}[&*A-Za-z_.'][A-Za-z_.&*'<>\[\]| ?]{1,40}[ \t]=[ \t]{0,4}(?=[bBrRfFuU]{0,2}[\"'`]))|:[ \t]{0,4}\r?\n[ \t]{1,40}(?![-#]|[\w.-]{1,100}:)|[ \t]{0,48}(?:={1,3}>(?:\s{1,40}(?=[\"']|(?:string|int)\())?|:=|===?|!=|<>|-{1,2}>|=|[\uff1a\uff1d]|[\u2190-\u21ff\u2794-\u27be\u27f0-\u27ff]\ufe0f?|:(?![:/]))[ \t]{0,8}(?:(?:value|got|input|received)[ \t:=]{1,3}(?=[\"'`]))?"
     r"|\s{0,4}:\s{0,40}(?=[\\\"'{\[0-9])"
@@ -273,7 +273,11 @@ def _bare(text: str, start: int, found: Judged, *, prose: bool, spaced: bool) ->
         return start, _PHRASE_END.match(text, end).end() if spaced else end  # type: ignore[union-attr]
     if looks.is_code(value) or _is_of_letters_beyond_ascii(value) or ((spaced or prose) and looks.is_prose(value)):
         return None
-    if spaced and found.rule not in ("password", "pin", "cvv", "otp") and value.islower() and looks.is_word(value):
+    if (
+        spaced
+        and found.rule not in ("password", "pin", "cvv", "otp")
+        and (looks.is_words(value) or (value.islower() and looks.is_word(value)))
+    ):
         return None
     return start, end
 

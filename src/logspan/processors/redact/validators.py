@@ -105,6 +105,8 @@ def email(text: str, start: int, end: int) -> Place | None:
         return None
     if _USER.search(text[max(0, start - 65) : start]) and (text[end : end + 2] in (":/", ":~") or looks.is_made(local)):
         return None
+    if _OF_MESSAGE.search(text, max(0, start - 80), start):
+        return None
     if local in ("git", "hg", "svn") and text[end : end + 1] in (":", "/"):
         return None
     return start, end
@@ -112,6 +114,10 @@ def email(text: str, start: int, end: int) -> Place | None:
 
 _USER = re.compile(r"(?:^|[^A-Za-z0-9/@:])[\w.%+-]{1,64}:$")
 """In front of a password, and that in front of the host of `scp`."""
+_OF_MESSAGE = re.compile(
+    r"(?i)(?:message[-_ ]?id|in[-_]reply[-_]to|references|content-id)[\\\"' ]{0,8}[:=][\\\"' ]{0,8}(?:<[^\s<>]{1,64}> ?)?(?:<[^\s<>@]{0,64})?\Z"
+)
+"""RFC 5322, 3.6.4: ids of messages look like addresses."""
 _IN_ADDRESS = re.compile(r"://[^\s/@:]*:[^\s/@]*$")
 
 

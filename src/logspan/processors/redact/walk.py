@@ -115,7 +115,7 @@ class Walk:
             if name in redacted:
                 name = f"{name}#{len(redacted)}"
             inner = (f"{path}.{name}" if path else name) if self._explains else ""
-            if sibling is not None and key.lower() in VALUES:
+            if sibling is not None and key.lower() in VALUES and not isinstance(value, float):
                 redacted[name] = self._under(sibling[1], value, inner, sibling[0], depth)
             elif key in holes:
                 redacted[name] = self._arguments(holes[key], value, inner, depth)

@@ -150,10 +150,10 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
     Rule(
         "login-pair",
         "pattern",
-        pattern=r"(?i)\b(?:login|logon|log in|credentials?|creds|auth|signin|addauth \w{1,16}|user|user(?:name)?(?: ?[/&+] ?| and )pass(?:word|wd)?)"
+        pattern=r"(?i)\b(?:login|logon|log in|logged (?:in|on)|credentials?|creds|auth|signin|addauth \w{1,16}|user|user(?:name)?(?: ?[/&+] ?| and )pass(?:word|wd)?)"
         r"(?: (?:as|for|with|attempt|using))?[ :=]{1,3}[\w.@-]{1,64}(?:[/:]| / )([^\s/:,;\"']{8,128})"
         r"|(?:auth|login|credentials?|creds)(?: ?= ?| )?[(\[]\s{0,4}[bru]?[\"'][^\"'\n]{1,64}[\"'],\s{0,4}[bru]?[\"']([^\"'\n]{6,128})[\"']",
-        hint=r"(?i)(?:(?:log[io]n|credentials?|creds|log in|signin|auth|user|addauth \w+)(?: (?:as|for|with|attempt|using))?|pass(?:word|wd)?)[ :=]+[\w.@-]+(?:[/:]| / )"
+        hint=r"(?i)(?:(?:log[io]n|logged (?:in|on)|credentials?|creds|log in|signin|auth|user|addauth \w+)(?: (?:as|for|with|attempt|using))?|pass(?:word|wd)?)[ :=]+[\w.@-]+(?:[/:]| / )"
         r"|(?:auth|login|credentials?|creds)[ =]*[(\[]\s*[bru]?[\"']",
         validator="login-password",
     ),

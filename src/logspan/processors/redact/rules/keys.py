@@ -74,6 +74,8 @@ KEY_RULES: tuple[Rule, ...] = (
                 "contraseña",
                 "clave",
                 "clave secreta",
+                "clave de acceso",
+                "passe de l application",
                 "kodeord",
                 "adgangskode",
                 "passord",
@@ -106,7 +108,16 @@ KEY_RULES: tuple[Rule, ...] = (
         "secret",
         "key",
         keys=(
-            *("secret", "secrets", "client secret", "shared secret", "secret value", "webhook secret", "totp secret"),
+            *(
+                "geheimnis",
+                "secret",
+                "secrets",
+                "client secret",
+                "shared secret",
+                "secret value",
+                "webhook secret",
+                "totp secret",
+            ),
             *("signing secret", "app secret", "secret id", "consumer secret", "secret string", "secret data", "salt"),
         ),
     ),
@@ -122,7 +133,20 @@ KEY_RULES: tuple[Rule, ...] = (
         "token",
         "key",
         keys=(
-            *("token", "tokens", "token hash", "token digest", "令牌", "トークン", "토큰", "токен"),
+            *(
+                "token",
+                "tokens",
+                "token hash",
+                "token digest",
+                "token de acceso",
+                "token d accès",
+                "jeton d accès",
+                "jeton d acces",
+                "令牌",
+                "トークン",
+                "토큰",
+                "токен",
+            ),
             *("auth token", "jwt", "bearer", "access token", "refresh token", "id token", "oauth token"),
             *("session token", "security token", "saml response", "saml assertion", "samlresponse", "idtoken"),
             *(
@@ -145,6 +169,11 @@ KEY_RULES: tuple[Rule, ...] = (
         "key",
         keys=(
             *(f"{whose} key" for whose in _WHOSE_KEY),
+            *(
+                f"{key} api"
+                for key in ("clé", "clé d", "cle", "clave", "clave de", "chave", "chave de", "chiave", "klucz", "ключ")
+            ),
+            *("api schlüssel", "api schluessel", "zugangsschlüssel", "api sleutel", "geheimer schlüssel"),
             *("密钥", "密鑰", "秘密鍵", "секретный ключ"),
             *("apikey", "api key", "access key", "secret key", "auth key", "account key", "shared key", "app key"),
             *("shared access key", "subscription key", "license key", "licence key", "storage key", "api keys"),
@@ -256,13 +285,28 @@ KEY_RULES: tuple[Rule, ...] = (
             *("otp", "otp code", "totp", "hotp", "one time password", "one time code", "verification code", "mfa code"),
             *("2fa code", "two factor code", "auth code", "sms code", "security code", "backup code", "backup codes"),
             *("recovery code", "recovery codes", "totp code", "login code", "confirmation code", "one time passcode"),
+            *("zugangscode", "código de acceso", "codigo de acceso", "code d accès"),
             *("authorization code", "activation code", "mfa token", "2fa", "authentication code", "mfa", "otps"),
         ),
     ),
 )
 
 WEAK_KEYS = frozenset(
-    {"pass", "pw", "clave", "sid", "session", "cred", "salt", "mfa", "2fa", "bearer", "jwt", "user session"}
+    {
+        "pass",
+        "pw",
+        "clave",
+        "geheimnis",
+        "sid",
+        "session",
+        "cred",
+        "salt",
+        "mfa",
+        "2fa",
+        "bearer",
+        "jwt",
+        "user session",
+    }
 )
 """Words that mean other things as well: what they hold counts when it looks like a secret."""
 
