@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 APP = "tests.fastapi.service:app"
 UVICORN = ["-m", "uvicorn", APP, "--host", "127.0.0.1", "--port", "{port}"]
 GUNICORN = ["-m", "gunicorn", APP, "--bind", "127.0.0.1:{port}", "--graceful-timeout", "10"]
+HYPERCORN = ["-m", "hypercorn", APP, "--bind", "127.0.0.1:{port}"]
 
 SERVERS = {
     "uvicorn": UVICORN,
@@ -33,6 +34,8 @@ SERVERS = {
     "gunicorn-uvicorn": [*GUNICORN, "-k", "uvicorn.workers.UvicornWorker", "--workers", "2"],
     "gunicorn-uvicorn-preload": [*GUNICORN, "-k", "uvicorn.workers.UvicornWorker", "--workers", "2", "--preload"],
     "gunicorn-asgi-preload": [*GUNICORN, "-k", "asgi", "--workers", "2", "--preload"],
+    "hypercorn": HYPERCORN,
+    "hypercorn-workers": [*HYPERCORN, "--workers", "2"],
 }
 
 
@@ -164,7 +167,7 @@ def test_every_request_has_its_records_and_its_span(name: str, tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["uvicorn", "gunicorn-asgi", "gunicorn-uvicorn"])
+@pytest.mark.parametrize("name", ["uvicorn", "gunicorn-asgi", "gunicorn-uvicorn", "hypercorn"])
 def test_clients_that_go_and_exceptions(name: str, tmp_path: Path) -> None:
     """B6, R2.2: gunicorn's own worker cancels what nobody waits for, and says nothing of an exception itself."""
     with OtlpSink() as sink:

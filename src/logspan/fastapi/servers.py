@@ -12,12 +12,12 @@ _UNANSWERED = "ASGI callable returned without "
 
 
 def repeats_request(line: logging.LogRecord) -> bool:
-    """Whether a line of uvicorn or gunicorn repeats the record of its request.
+    """Whether a line of uvicorn, gunicorn or hypercorn repeats the record of its request.
 
     The access line does only while its request is in progress, or when that ended without an answer: then uvicorn
     answers for it. It writes one for requests that never reach the application as well (over `limit_concurrency`),
-    and that is their only trace. A traceback is known by the identity
-    of its exception, which servers log after the request's record is made.
+    and that is their only trace. A traceback is known by the identity of its exception, which servers log after the
+    request's record is made, in its task.
     """
     request = CURRENT.get()
     if request is None or not request.speaks:

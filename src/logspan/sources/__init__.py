@@ -25,6 +25,9 @@ ORDER = ("logging", "structlog", "loguru", "warnings", "uncaught")
 """The order of installation; later ones ask earlier ones what comes through them."""
 
 
+_SERVERS = ("uvicorn.", "gunicorn.", "hypercorn.")
+"""How the names of loggers begin that say again what a request's record says."""
+
 Duplicate = Callable[[logging.LogRecord], bool]
 
 
@@ -205,7 +208,7 @@ class ProcessSources:
 
     def _is_duplicate(self, record: logging.LogRecord) -> bool:
         """Whether another source records this: warnings, requests, and what loguru passes on to `logging`."""
-        if record.name.startswith(("uvicorn.", "gunicorn.")):
+        if record.name.startswith(_SERVERS):
             return any(repeats(record) for repeats, _ in self._requests)
         if record.name == "py.warnings":
             return "warnings" in self._installed and self._shows_warning(record)

@@ -29,6 +29,7 @@ _SPECIAL = {
     "gunicorn.access": _GUNICORN_ACCESS,
     "uvicorn.access": _UVICORN_ACCESS,
     "gunicorn.error": _SERVER_ERROR,
+    "hypercorn.error": _SERVER_ERROR,
     "uvicorn.error": _SERVER_ERROR,
     "py.warnings": _WARNINGS,
 }
