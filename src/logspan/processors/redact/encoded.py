@@ -10,7 +10,9 @@ from collections.abc import Iterator
 _CANDIDATE = re.compile(r"[A-Za-z0-9+/_-]{22,}={0,2}")
 """What 16 bytes and more are in base64; ids of 20 characters (xid) and 21 (nanoid) are shorter."""
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{2}){11,}")
-_HEX_OF_TEXT = re.compile(rb"(?:0x)?(?:[2-7][0-9a-f]|0[9ad]){8}")
+_HEX_OF_TEXT = rb"(?:0x)?(?:[2-7][0-9a-f]|0[9ad]){8}"
+_PLAIN_WORD = re.compile(rb"(?!%b)[0-9a-z]+(?![0-9A-Za-z])" % _HEX_OF_TEXT)
+"""Small letters and digits that do not read as text when they are decoded."""
 
 
 def may_hold_encoded(data: bytes) -> bool:
@@ -26,6 +28,11 @@ def may_hold_encoded(data: bytes) -> bool:
     return start >= 0 and _is_encoded(data, words, start)
 
 
+def is_plain_word(word: bytes) -> bool:
+    """Whether a word is made of small letters and digits, and does not read as text when it is decoded."""
+    return _PLAIN_WORD.fullmatch(word) is not None
+
+
 def has_long_word(data: bytes) -> bool:
     """Whether a text has a word that may be encoded, whatever its digits are."""
     return _LONG in data.translate(_WORDS)
@@ -34,14 +41,15 @@ def has_long_word(data: bytes) -> bool:
 def _is_encoded(data: bytes, words: bytes, start: int) -> bool:
     """The same, from the first long word on."""
     while start >= 0:
-        end = words.find(b" ", start)
-        end = len(data) if end < 0 else end
-        word = data[start:end]
-        if word.islower() or word.isdigit():
-            if _HEX_OF_TEXT.match(word):
+        plain = _PLAIN_WORD.match(data, start)
+        if plain is not None:
+            end = plain.end()
+        else:
+            end = words.find(b" ", start)
+            end = len(data) if end < 0 else end
+            word = data[start:end]
+            if word.islower() or word.isdigit() or _readable(_run(data, start, end)):
                 return True
-        elif _readable(_run(data, start, end)):
-            return True
         start = words.find(_LONG, end)
     return False
 

@@ -13,6 +13,7 @@ from logspan.processors.redact.acceptance import Judge
 from logspan.processors.redact.announced import Announced
 from logspan.processors.redact.encoded import decoded_spans, may_hold_encoded
 from logspan.processors.redact.folding import WRITTEN_OTHERWISE, fold
+from logspan.processors.redact.ids import ids_alike
 from logspan.processors.redact.keys import KeyRules, key_words
 from logspan.processors.redact.near import near_expression, near_hint
 from logspan.processors.redact.parsers import PARSERS, Parser
@@ -174,7 +175,9 @@ class _Group:
             if isinstance(finder, _Matched) and finder.near is not None
         )
         self._match = sieve((*hints, WRITTEN_OTHERWISE), alike=ours)
-        self._sifted = Sifted((*hints, WRITTEN_OTHERWISE), self.may_find) if ours else None
+        self._seen = ids_alike if ours else _unchanged
+        self.may_find_in = Sifted((*hints, WRITTEN_OTHERWISE), self.may_find).may_find if ours else self._may_find_in
+        """Whether any rule may in several texts, given what they are as lines of one: see `Sifted.may_find`."""
         self.folded = len(finders)
         """Beside the numbers of rules: a text reads otherwise than it is written."""
         self.encoded = len(finders) + 1
@@ -185,19 +188,25 @@ class _Group:
         return tuple(number for number, near in self._words if near.search(words)) if words else ()
 
     def may_find(self, text: str) -> bool:
-        """Whether any rule may."""
+        """Whether any rule may. Ids are made alike only where one is named: most texts are done before."""
         if not text.isascii():
             return True
         data = text.encode()
+        if not self._names(data):
+            return False
+        seen = self._seen(data)
+        return len(seen) == len(data) or self._names(seen)
+
+    def _names(self, data: bytes) -> bool:
         return bool(self._match(data)) or may_hold_encoded(data)
 
-    def may_find_in(self, lines: Sequence[str], joined: str, trial: Trial) -> bool:
-        """The same of several, given what they are as lines of one text, and how texts of their kind have done."""
-        return self.may_find(joined) if self._sifted is None else self._sifted.may_find(lines, joined, trial)
+    def _may_find_in(self, lines: Sequence[str], joined: str, trial: Trial) -> bool:
+        del lines, trial
+        return self.may_find(joined)
 
     def named(self, text: str) -> list[int]:
         """The rules that may find something in a text, in any order; `folded` and `encoded` among them."""
-        data = text.encode()
+        data = self._seen(text.encode())
         named = [*(self._match(data) or ())]
         if not text.isascii():
             named.append(self.folded)
@@ -217,6 +226,10 @@ class _Group:
                 raise RuleFailedError(finder.rule.id) from None
             if time.perf_counter() > limit:
                 raise RuleFailedError(finder.rule.id)
+
+
+def _unchanged(data: bytes) -> bytes:
+    return data
 
 
 class _Finder:

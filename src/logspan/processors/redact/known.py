@@ -80,10 +80,10 @@ class Shape(NamedTuple):
     texts: Getter
     """Texts that are new each time."""
     ahead: tuple[str, ...]
-    """What has to be in front of each of them."""
+    """What has to be in front of each of them; empty where that is nothing for all."""
     recurring: Getter | None
     """Texts that mostly come again."""
-    numbers: Getter
+    numbers: Getter | None
     rest: tuple[tuple[str, KnownKey], ...]
     """The keys of all others that may be looked at as lines."""
     walked: frozenset[str]
@@ -104,9 +104,9 @@ def shape_of(keys: Mapping[str, KnownKey | None], *, has_room: bool) -> Shape | 
     rest = known.keys() - texts.keys() - recurring.keys() - {*numbers}
     return Shape(
         _getter(texts),
-        tuple(found.ahead for found in texts.values()),
+        tuple(found.ahead for found in texts.values()) if any(found.ahead for found in texts.values()) else (),
         _getter(recurring) if recurring else None,
-        _getter(numbers),
+        _getter(numbers) if numbers else None,
         tuple((key, found) for key, found in known.items() if key in rest),
         frozenset(keys.keys() - known.keys()),
         has_room and any(found.has_room for found in recurring.values()),

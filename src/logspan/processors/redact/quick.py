@@ -75,15 +75,18 @@ class QuickLook:
 
     def _lines(self, shape: Shape, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue]) -> list[str]:
         """All that has to be looked at. Raises `TypeError` where a value is of another kind than before."""
-        lines = [*texts, *map(add, shape.ahead, shape.texts(attributes))]
+        values = shape.texts(attributes)
+        lines = [*texts, *(map(add, shape.ahead, values) if shape.ahead else values)]
         if shape.recurring is not None:
-            fresh = [*filterfalse(self._clean.__contains__, shape.recurring(attributes))]
-            if fresh and shape.has_room:
-                raise _ToBeRememberedError
-            lines += fresh
-        numbers = shape.numbers(attributes)
-        if numbers and not (min(numbers) > _SHORT and max(numbers) < LEAST_NUMBER):
-            lines += [number_text(number) for number in numbers if not _SHORT < number < LEAST_NUMBER]
+            values = shape.recurring(attributes)
+            if not self._clean.issuperset(values):
+                if shape.has_room:
+                    raise _ToBeRememberedError
+                lines += filterfalse(self._clean.__contains__, values)
+        if shape.numbers is not None:
+            values = shape.numbers(attributes)
+            if not (min(values) > _SHORT and max(values) < LEAST_NUMBER):
+                lines += [number_text(number) for number in values if not _SHORT < number < LEAST_NUMBER]
         if shape.rest:
             rest = [_line(known, attributes[key]) for key, known in shape.rest]
             lines += [line for line in rest if line is not None]
