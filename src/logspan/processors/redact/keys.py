@@ -22,6 +22,7 @@ _GLUED = (
     *("密码", "密碼", "口令", "パスワード", "비밀번호", "пароль", "passwort", "kennwort"),
 )
 """Endings of words that are written as one: `PGPASSWORD`, `accesstoken`, `用户密码`."""
+_HARMLESS = frozenset(key.replace(" ", "") for key in HARMLESS_KEYS if " " in key)
 _NUMBERED = frozenset({"2fa", "cvv2", "cvc2", "cookie2"})
 
 
@@ -49,6 +50,7 @@ class KeyRules:
         self._own |= {key_words(key): BLOCKED for key in blocked_keys}
         for words in (self._rules, self._own):
             words.pop((), None)
+        self._joined = {"".join(words): words for words in self._rules if len(words) > 1}
         self._longest = max(map(len, (*self._rules, *self._own)), default=0)
         self._patterns = tuple(Pattern(pattern) for pattern in patterns)
         self.has_patterns = bool(self._patterns)
@@ -105,6 +107,11 @@ class KeyRules:
         return None
 
     def _glued(self, word: str) -> Judged | None:
+        """What words say that are written as one: `securitycode`, `accesstoken`; `nextpagetoken` holds none."""
+        if word in _HARMLESS:
+            return None
+        if (words := self._joined.get(word)) is not None:
+            return self._last_words(self._rules, words)
         for ending in _GLUED:
             if word.endswith(ending) and len(word) > len(ending):
                 rule = self._rules.get((ending,))

@@ -124,7 +124,7 @@ def _is_variable(text: str, end: int) -> bool:
 
 
 _HANDED = re.compile(
-    r"(?i)\b(?:with|using|tried|entered|typed|sent)(?: [a-z]{1,12}){0,2} (?:password|passphrase|passwd|pwd)\Z"
+    r"(?i)\b(?:with|using|tried|entered|typed|sent)(?: [a-z]{1,12}){0,2} (?:[\w.]{1,20}[-_.])?(?:password|passphrase|passwd|pwd)\Z"
 )
 """It was given to log in: what follows is it, or a word of the sentence."""
 

@@ -85,6 +85,8 @@ def secretive(text: str, start: int, end: int) -> Place | None:
 
 def login_password(text: str, start: int, end: int) -> Place | None:
     """What stands beside a user's name: unlike words, and in an argument for both no plain word."""
+    if _NO_USER.search(text, max(0, start - 72), start):
+        return None
     if _ARGUMENT.search(text, max(0, start - 100), start) and looks.is_secretive(text[start:end]):
         return start, end
     end = start + len(text[start:end].rstrip(".,:;!?)"))
@@ -93,6 +95,10 @@ def login_password(text: str, start: int, end: int) -> Place | None:
     return (start, end) if is_mixed or looks.is_unlike_words(value) else None
 
 
+_NO_USER = re.compile(
+    r"(?i)(?:^|[^a-z])(?:[a-z_]*_)?(?:(?-i:[A-Za-z]{2,16}I[dD]|id|ID|GitSha)|trace|span|(?:git)?_?sha(?:1|256)?|md5|digest|commit|revision|checksum|hash|etag|image|build|version|request|ts|time)[:/]\Z"
+)
+"""What has an id or a sum behind it: `login trace_id:4bf92f35...`."""
 _ARGUMENT = re.compile(r"(?i)(?:auth=|auth ?|basic_?auth=?)[(\[][^()\[\]]*$")
 
 
