@@ -45,7 +45,7 @@ from logspan.record import Record, severity_named
 from logspan.resource import build_resource, redacted_resource, resource_of_child
 from logspan.resource.detection import detect
 from logspan.root import RootProcessor, Stages
-from logspan.settings import Settings
+from logspan.settings import Settings, given_settings
 from logspan.spool import Spool, SpoolConfig, why_unusable
 from logspan.usage import UsageSampler
 
@@ -72,9 +72,7 @@ def build_pipeline(
     run after those that the settings name. Raises `SettingsError` for settings that are wrong, and
     `UnknownPluginError` (`UnknownExporterError` for an exporter) for a name that nobody registered.
     """
-    settings = Settings() if settings is None else settings
-    if not isinstance(settings, Settings):
-        raise SettingsError(f"settings must be a logspan.Settings, not a {type(settings).__name__}")
+    settings = given_settings(settings)
     clock = clock or SystemClock()
     ledger, notices = Ledger(), Notices()
     _check_spool(settings.file_storage, notices)
@@ -305,7 +303,8 @@ def _exporters(settings: Settings, given: Exporters | None) -> Mapping[str, LogR
 def _check_exporter(name: str, exporter: object) -> None:
     if not isinstance(exporter, LogRecordExporter):
         kind = type(exporter).__name__
-        raise SettingsError(f"exporters: {name!r} is a {kind}, which is no opentelemetry LogRecordExporter")
+        hint = "; names of exporters go into Settings(exporters=[...])" if isinstance(exporter, str) else ""
+        raise SettingsError(f"exporters: {name!r} is a {kind}, which is no opentelemetry LogRecordExporter{hint}")
 
 
 def _named(exporters: Sequence[LogRecordExporter]) -> Mapping[str, LogRecordExporter]:

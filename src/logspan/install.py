@@ -55,9 +55,9 @@ def configure_logging(
     `sdk_disabled` nothing is touched and the handle does nothing. Raises `SettingsError` for settings that are wrong.
     """
     from logspan.assemble import build_pipeline
-    from logspan.settings import Settings
+    from logspan.settings import given_settings
 
-    settings = settings or Settings()
+    settings = given_settings(settings)
     if settings.sdk_disabled:
         return disabled(settings)
     handle = install(build_pipeline(settings, exporters=exporters, enrichers=enrichers), settings, exporters=exporters)

@@ -16,6 +16,8 @@ from logspan.settings import Settings
     ("settings", "exporters", "message"),
     [
         ("shop", None, "settings must be a logspan.Settings, not a str"),
+        ({"level": "DEBUG"}, None, r"not a dict; Settings\(\*\*\.\.\.\) makes one of a mapping"),
+        (None, ["otlp"], r"'str' is a str, .*; names of exporters go into Settings\(exporters="),
         (None, [object()], "exporters: 'object' is a object, which is no opentelemetry LogRecordExporter"),
         (None, {"otlp": "http://x"}, "exporters: 'otlp' is a str, which is no opentelemetry LogRecordExporter"),
     ],

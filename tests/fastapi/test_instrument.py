@@ -4,15 +4,23 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 
-from logspan import InstrumentationError, Settings, build_pipeline, instrument_app
+from logspan import (
+    InstrumentationError,
+    Settings,
+    SettingsError,
+    build_pipeline,
+    configure_logging,
+    instrument_app,
+    instrumented,
+)
 from logspan.fastapi.layers import RouteLayer
 from logspan.settings import FilterSettings, TracingSettings
 from logspan.testing import InMemoryExporter
@@ -227,6 +235,56 @@ def test_what_is_no_app_is_refused_in_words(thing: Any) -> None:
     """R1.2: the message says what was given, and what to do about a wrapped app."""
     with pytest.raises(InstrumentationError, match="needs a FastAPI or Starlette app"):
         instrument_app(thing)
+
+
+@pytest.mark.parametrize(
+    ("thing", "said"),
+    [
+        (FastAPI, "not the class FastAPI.$"),
+        (CORSMiddleware(FastAPI()), "It wraps one as `.app`"),
+        (APIRouter(), "not APIRouter.$"),
+    ],
+)
+def test_what_is_nearly_an_app_is_named(thing: Any, said: str) -> None:
+    """R1.2: a router has an `app` as well, which is none to be instrumented."""
+    with pytest.raises(InstrumentationError, match=said):
+        instrument_app(thing)
+
+
+@pytest.mark.parametrize("settings", [{"service_name": "shop"}, {}, "shop"])
+def test_what_is_no_settings_is_refused_in_words(settings: Any) -> None:
+    """R10.3: before anything is touched, by either function."""
+    app = FastAPI()
+    said = f"settings must be a logspan.Settings, not a {type(settings).__name__}"
+    with pytest.raises(SettingsError, match=said):
+        instrument_app(app, settings)
+    with pytest.raises(SettingsError, match=said):
+        configure_logging(settings)
+    assert app.middleware_stack is None
+    assert "build_middleware_stack" not in vars(app)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"exporters": [InMemoryExporter()]}, "exporters go to the build_pipeline"),
+        ({"enrichers": [lambda record, context: None]}, "enrichers go to the build_pipeline"),
+        ({"pipeline": "shop"}, "pipeline must be one that build_pipeline has made.*, not a str"),
+    ],
+)
+def test_what_does_not_go_with_a_pipeline_of_ones_own_is_refused(given: Any, said: str) -> None:
+    """R1.2: it has its own, and what is given beside it would be passed over in silence."""
+    pipeline = build_pipeline(Settings(), exporters={"memory": InMemoryExporter()})
+    with pytest.raises(InstrumentationError, match=said):
+        instrument_app(FastAPI(), **{"pipeline": pipeline, **given})
+    pipeline.shutdown()
+
+
+def test_a_lifespan_that_nobody_has_called_is_refused_in_words() -> None:
+    """R12.1: `lifespan=instrumented` would be handed the app in place of the app's own lifespan."""
+    app = FastAPI(lifespan=cast("Any", instrumented))
+    with pytest.raises(InstrumentationError, match=r"FastAPI\(lifespan=instrumented\(\)\)"), TestClient(app):
+        pass
 
 
 @pytest.mark.parametrize("wanted", ["native", "contrib"])

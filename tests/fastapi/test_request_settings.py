@@ -7,13 +7,13 @@ import time
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Body, FastAPI, Request, WebSocket
+from fastapi import APIRouter, Body, Depends, FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.routing import Mount, Route
 
-from logspan import request_settings
+from logspan import InstrumentationError, request_settings
 from logspan.values import CUT
 from tests.fastapi.driver import DISCONNECT, Driver, part, scope_of, start, upload, with_raw
 from tests.fastapi.support import Seen, TestClient, watched
@@ -561,3 +561,10 @@ async def test_what_the_application_sends_is_not_changed() -> None:
         await driver.run(app)
         assert seen.requests()[0].attributes[RESPONSE_BODY] == "abcd"
     assert all(sent is given for sent, given in zip(driver.sent[1:], parts, strict=True))
+
+
+def test_settings_that_are_handed_over_as_a_dependency_are_refused_in_words() -> None:
+    """FastAPI would ask the client for the endpoint, as a parameter, and refuse each request without it."""
+    app = FastAPI()
+    with pytest.raises(InstrumentationError, match=r"\.dependency\(\)"):
+        app.get("/orders", dependencies=[Depends(request_settings(record=False))])(lambda: None)

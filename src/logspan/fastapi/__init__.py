@@ -60,23 +60,23 @@ def instrument_app(
     A request's record has the severity ERROR for a status of 500 and above and for an unhandled exception, whose stack
     trace it carries; INFO for all others, 4xx included: those are mistakes of the client.
 
-    Raises `InstrumentationError` for what is not an app, for enrichers beside a pipeline, or when the spans that are
-    asked for are not to be had, and `SettingsError` for settings that are wrong.
+    Raises `InstrumentationError` for what is not an app, for exporters or enrichers beside a pipeline, or when the
+    spans that are asked for are not to be had, and `SettingsError` for settings that are wrong.
     """
-    from logspan.settings import Settings
+    from logspan.settings import given_settings
 
     _check(app)
     known = handle_of(app)
     if known is not None:
         return known
-    settings = settings or Settings()
+    settings = given_settings(settings)
     if settings.sdk_disabled:
         return disabled(settings)
     identification = Identification.of(settings, user_resolver)
     spans = choose(app, settings.tracing.instrumentation)
-    if pipeline is not None and enrichers:
-        raise InstrumentationError("enrichers go to the build_pipeline that made the pipeline; it has its own")
-    if pipeline is None:
+    if pipeline is not None:
+        _check_shared(pipeline, exporters, enrichers)
+    else:
         from logspan.assemble import build_pipeline
 
         pipeline = build_pipeline(settings, exporters=exporters, enrichers=enrichers)
@@ -98,10 +98,25 @@ def handle_of(app: Any) -> Handle | None:
 
 
 def _check(app: Any) -> None:
-    if all(hasattr(app, name) for name in ("build_middleware_stack", "middleware_stack", "router")):
+    if _is_app(app):
         return
-    wrapped = " It wraps one as `.app`: instrument that." if hasattr(app, "app") else ""
-    raise InstrumentationError(f"instrument_app needs a FastAPI or Starlette app, not {type(app).__name__}.{wrapped}")
+    wrapped = " It wraps one as `.app`: instrument that." if _is_app(getattr(app, "app", None)) else ""
+    given = f"the class {app.__name__}" if isinstance(app, type) else type(app).__name__
+    raise InstrumentationError(f"instrument_app needs a FastAPI or Starlette app, not {given}.{wrapped}")
+
+
+def _is_app(thing: object) -> bool:
+    return all(hasattr(thing, name) for name in ("build_middleware_stack", "middleware_stack", "router"))
+
+
+def _check_shared(pipeline: object, exporters: object, enrichers: Enrichers) -> None:
+    """Whether a pipeline that is given is one, and comes without what it has of its own already."""
+    if not hasattr(pipeline, "logger_provider"):
+        made = "one that build_pipeline has made, or the `.pipeline` of another app's handle"
+        raise InstrumentationError(f"pipeline must be {made}, not a {type(pipeline).__name__}")
+    for name, given in (("exporters", exporters is not None), ("enrichers", bool(enrichers))):
+        if given:
+            raise InstrumentationError(f"{name} go to the build_pipeline that made the pipeline; it has its own")
 
 
 def _config(app: Any, pipeline: Pipeline, settings: Settings, identification: Identification) -> RequestConfig:

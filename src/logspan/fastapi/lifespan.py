@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
+from logspan.errors import InstrumentationError
 from logspan.fastapi import end_of_lifespan, handle_of, instrument_app
 from logspan.settings import Settings
 
@@ -20,6 +21,8 @@ def instrumented(inner: Lifespan | None = None, settings: Settings | None = None
     within `shutdown_timeout`, after the app's own lifespan has ended; what that yields is handed on. An app that is
     instrumented already stays it. A server that runs no lifespan (`--lifespan off`) instruments nothing.
     """
+    if hasattr(inner, "router"):
+        raise InstrumentationError("instrumented takes the app's own lifespan: FastAPI(lifespan=instrumented())")
 
     @asynccontextmanager
     async def run(app: Any) -> AsyncIterator[Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from logspan.errors import InstrumentationError
 from logspan.fastapi.asgi import Scope
 from logspan.fastapi.client import Proxies
 from logspan.fastapi.content import ContentTypes
@@ -79,6 +80,13 @@ class RequestOverrides:
         """Mark an endpoint, which stays the function or the class that it is."""
         setattr(endpoint, _ATTRIBUTE, self)
         return endpoint
+
+    @property
+    def __signature__(self) -> NoReturn:
+        """What FastAPI asks of a dependency: it would take the endpoint for a parameter of the request."""
+        raise InstrumentationError(
+            "request_settings(...) is no dependency: write dependencies=[request_settings(...).dependency()]"
+        )
 
     def dependency(self) -> Any:
         """The same for all routes of a FastAPI app or router: `APIRouter(dependencies=[... .dependency()])`."""

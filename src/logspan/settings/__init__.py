@@ -18,6 +18,7 @@ from logspan.settings.models import (
     Settings,
     SourceSettings,
     TracingSettings,
+    given_settings,
 )
 from logspan.settings.redaction import RedactionRuleSettings, RedactionSetSettings, RedactionSettings
 from logspan.settings.report import SettingsWarning
@@ -51,4 +52,5 @@ __all__ = [
     "SettingsWarning",
     "SourceSettings",
     "TracingSettings",
+    "given_settings",
 ]

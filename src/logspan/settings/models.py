@@ -5,11 +5,13 @@ The descriptions are the documentation: `python -m logspan.settings.reference` p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from logspan.errors import SettingsError
 from logspan.settings.endpoints import LokiSettings, OtlpSettings
 from logspan.settings.enrichment import EnrichSettings, ResourceSettings
 from logspan.settings.fields import Choice, FilePath, Level, OptionalHeader, broken_rule, each_once
@@ -347,3 +349,13 @@ class Settings(LoadedSettings):
         if self.exporters is not None:
             return tuple(self.exporters)
         return ("console", "otlp") if self.otlp.has_logs_endpoint else ("console",)
+
+
+def given_settings(settings: object) -> Settings:
+    """What a caller gives, else those of environment and files; raises `SettingsError` for what is no `Settings`."""
+    if settings is None:
+        return Settings()
+    if not isinstance(settings, Settings):
+        hint = "; Settings(**...) makes one of a mapping" if isinstance(settings, Mapping) else ""
+        raise SettingsError(f"settings must be a logspan.Settings, not a {type(settings).__name__}{hint}")
+    return settings
