@@ -21,12 +21,19 @@ _PROSE = (
     "(?:(?:is|was|has been|set|changed|reset|updated|got|now) ){0,2}"
     "(?:is|was|are|to|of|from|like|in|equals|as|ist|lautet|est|es|è|é|--?)"
 )
+_NO_WORD = (
+    r"(?:[^A-Za-z0-9\s]|[A-Za-z][a-z]*(?:[^a-z\s.,:;!?]|[.,:;!?]+[^\s.,:;!?])"
+    r"|[A-Za-z][a-z]{19}|[0-9]+[^0-9\s]|[0-9]{6})"
+)
+"""What begins otherwise than a word or a small number: where a sentence announces a secret, these alone are none."""
 _ASSIGNING = (
     r"(?:[\\\"'`\])]*|[ \t]?\([\w .@-]+\)|\[[0-9]+\])"
     "(?:\\s*(?:[=!<>\uff1a\uff1d\u2190-\u27ff]|:(?:[^:/]|$)|-{1,2}>)"
-    rf"|[ \t]+(?i:{_PROSE})[ \t:=])"
+    rf"|[ \t]+(?i:{_PROSE})(?:[ \t]*[:=])?[ \t]+{_NO_WORD})"
 )
 """All that stands between a key and its value, and a little more."""
+_OF_WORDS = rf"(?i:(?:auth|phrase|mnemonic|seed)[^\n]*[ \t]{_PROSE}[ \t:=]|cookie[^\n]*[ \t]{_PROSE}[ \t:=][^\n]*=)"
+"""Secrets that may begin with a word: the scheme of an authorization, a phrase, the first of some cookies."""
 _IN_VALUE, _SIGN = r"[^\s\"'`<>{}\[\]\\|]", "[0-9!#$%^&*?@+~\x80-\U0010ffff]"
 _SPEAKING = (
     rf"(?:\]?[ \t]+|[ \t]*[|;~/][ \t]*|\r?\n[ \t]*)[\\\"'`]*(?:{_IN_VALUE}{{5}}{_IN_VALUE}*{_SIGN}"
@@ -36,7 +43,7 @@ _SPEAKING = (
 """A value of six characters and more that words alone announce: it has a digit, a sign or a capital in it."""
 
 
-_SAYING = r"[^\n]*(?:\n(?:[Nn]ew )?[Vv]alue)?(?: is| was| to|[:=])[\s:=]+[\"'`]?[^\s]{6}"
+_SAYING = rf"[^\n]*(?:\n(?:[Nn]ew )?[Vv]alue)?(?: is| was| to|[:=])[\s:=]+{_NO_WORD}"
 _SETTING = r"(?i)[ :]set |git config|set-config"
 _HOLE = r"\?|%s|\$1|:1"
 _WHERE = MappingProxyType({0: assigned, 1: spoken, 2: said, 3: commanded, 4: bindings, 5: led})
@@ -49,7 +56,7 @@ class Announced:
     def __init__(self, words: str) -> None:
         self._may = pattern_set(
             (
-                rf"(?:{words}){_REST}(?: {_REST}){{0,3}}{_ASSIGNING}",
+                rf"(?:{words}){_REST}(?: {_REST}){{0,3}}{_ASSIGNING}|{_OF_WORDS}",
                 rf"(?:{words})[^\s]*(?:[ \t][^\s]+){{0,2}}{_SPEAKING}",
                 rf"(?:{words})[^\s]* (?:[^\s]+ ){{0,3}}(?:for|of|to) {_SAYING}",
                 _SETTING,
