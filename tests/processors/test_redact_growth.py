@@ -158,6 +158,10 @@ UNITS = [
         "mot d'a d'a ",
         "xxx.",
         '{"token": {"a_max": 1,',
+        "auth(a, ",
+        "Key=token,Value=a ",
+        "{{",
+        "token aB3_-",
     ),
 ]
 

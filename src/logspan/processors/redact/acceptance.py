@@ -17,6 +17,8 @@ _NAMED = re.compile(r"[A-Za-z]{0,32}[0-9]{0,9}(?:[-_.:/#@][A-Za-z]{0,32}[0-9]{0,
 """What people name things: words with a number behind them, joined by signs."""
 _ADDRESS = re.compile(r"arn:|[a-z][a-z0-9+.-]{1,20}://")
 """Where a secret is kept."""
+_KEY_ID = re.compile(r"(?:0x)?(?:[0-9A-F]{8}){1,2}")
+"""How OpenPGP calls a key."""
 _LOCALE = re.compile(r"[a-z]{2}[-_][A-Z]{2}")
 _OBJECT = re.compile(r"[a-z]+(?:-[a-z0-9]{1,20}){0,8}/[a-z]+(?:[.-][a-z0-9]{1,20}){0,8}")
 """`namespace/name`, as Kubernetes calls a secret."""
@@ -120,9 +122,9 @@ _REFUSED: MappingProxyType[str, Callable[[str], object]] = MappingProxyType(
         "cvv": _has_no_digit,
         "otp": _has_no_digit,
         "pin": _is_no_pin,
-        "authorization": _is_plain_word,
+        "authorization": lambda value: _is_plain_word(value.strip()),
         "credential": lambda value: _is_plain_word(value) or _is_file(value),
-        "private-key": _is_file,
+        "private-key": lambda value: _is_file(value) or _KEY_ID.fullmatch(value),
         "secret": lambda value: _OBJECT.fullmatch(value) or _is_file(value),
         "password": lambda value: _PATH.fullmatch(value) or looks.is_method(value),
         "webhook-url": lambda value: "://" not in value,

@@ -52,7 +52,7 @@ _ABOUT = frozenset(
             "path",
         ),
         *("domain", "store", "backend", "issuer", "audience", "rotation", "detection", "alias", "policy", "format"),
-        *("site", "samesite"),
+        *("site", "samesite", "name", "label", "title", "description", "owner", "hint", "last", "event", "events"),
     }
 )
 """Words of keys that say something of a secret that is not there."""
@@ -72,13 +72,16 @@ _COUNTS = frozenset(
             "history",
             "attempts",
         ),
-        *("days", "minutes", "seconds", "hours", "timeout", "retries", "cost", "rounds"),
+        *("digits", "days", "minutes", "seconds", "hours", "timeout", "retries", "cost", "rounds"),
     }
 )
 """Words of keys whose numbers are no secrets."""
 _SCHEME_OF = frozenset({"type", "in", "name", "scheme", "bearerformat", "description", "flows", "openidconnecturl"})
 _SCHEME_TYPES = ("apiKey", "http", "oauth2", "openIdConnect", "mutualTLS")
 """What OpenAPI says of how a client shows who it is."""
+_BY_ID = ("session", "cookie", "csrf", "token")
+"""Secrets that are called ids."""
+_LEAST_CODE = 100
 _OF_DIGITS = ("pin", "otp", "cvv")
 """Secrets that a number alone may be."""
 _LONGEST_WORD = 32
@@ -155,14 +158,16 @@ def _is_about(key: str, item: object, rule: str) -> bool:
     """`{"type": "bearer", "expiresIn": 3600, "rotating": true}`: what is said of a secret that is not there."""
     if item is None or isinstance(item, bool):
         return True
-    if rule in _OF_DIGITS:
-        return False
     words = key_words(key)
     if isinstance(item, int | float):
-        return not (_ABOUT | _COUNTS).isdisjoint(words)
+        least = _LEAST_CODE if rule in _OF_DIGITS else item + 1
+        return item < least and not (_ABOUT | _COUNTS).isdisjoint(words)
+    if rule in _OF_DIGITS:
+        return False
     if isinstance(item, list):
         return all(isinstance(part, str) and _is_about(key, part, rule) for part in item)
-    return isinstance(item, str) and not _ABOUT.isdisjoint(words) and not _is_long(item)
+    is_id = words[-1:] == ("id",) and rule not in _BY_ID
+    return isinstance(item, str) and (is_id or not _ABOUT.isdisjoint(words)) and not _is_long(item)
 
 
 def _is_long(text: str) -> bool:

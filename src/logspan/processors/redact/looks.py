@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 _PLACEHOLDER = re.compile(
-    r"(?:%\w{1,60}%|\$[0-9]{1,3}|@p[0-9]{1,3}|!(?:vault|secret|Ref|Sub|GetAtt|ImportValue|ENV|env|file|include|reference)|(?:ref\+[a-z]+|file|vault|env|ssm|op|awskms|gcpkms|keyvault|secretref|secret|azurekms)://?[^\s]*|file:/[^\s]*|(?:bearer|basic|token) \{[^{}\n]*\}|\*{2,}|(?:x{3,}|y{3,}|z{3,})(?:[.-](?:x{3,}|y{3,}|z{3,})){0,8}|(?:[a-z]{1,20}[-_])?placeholder(?:[-_][a-z]{1,20})?|\.{2,}|-{2,}|_{2,}|#{2,}|•+|%\(?\w*\)?[sdr]|\$?\{+[^{}:=\n]*\}+|\$[A-Za-z_]\w*\[?|<[A-Za-z][A-Za-z _./:-]*>|<redacted[^<>\n]*>|\[[^\[\]\n0-9:]{0,60}\]"
+    r"(?:%\w{1,60}%|\$[0-9]{1,3}|@p[0-9]{1,3}|!(?:vault|secret|Ref|Sub|GetAtt|ImportValue|ENV|env|file|include|reference)|(?:ref\+[a-z]+|file|vault|env|ssm|op|awskms|gcpkms|keyvault|secretref|secret|azurekms)://?[^\s]*|file:/[^\s]*|(?:bearer|basic|token) \{[^{}\n]*\}|\*{2,}|(?:x{3,}|y{3,}|z{3,})(?:[.-](?:x{3,}|y{3,}|z{3,})){0,8}|(?:[a-z]{1,20}[-_])?placeholder(?:[-_][a-z]{1,20})?|\.{2,}|-{2,}|_{2,}|#{2,}|•+|%\(?\w*\)?[sdr]|\$?\{+[^{}:=\n]*\}+|\{\{[^{}\n]*\}\}|\$[A-Za-z_]\w*(?:\[|-)?|<[A-Za-z][A-Za-z _./:-]*>|<redacted[^<>\n]*>|\[[^\[\]\n0-9:]{0,60}\]"
     r"|\(?(?:null|none|nil|undefined|true|false|yes|no|empty|unset|not set|redacted|masked|hidden|filtered|removed"
-    r"|n/a|na|omitted|scrubbed|secret|sensitive|string|str|int|bool|bytes|object|optional|protected|encrypted)\)?"
+    r"|passwor[dt]|passwd|kennwort|mot de passe|contraseña|senha|wachtwoord|(?:access |refresh )?token|pin|code pin|cvv|otp|api[ _-]?key|weak|strong|medium|required|invalid|incorrect|missing|expired|unchanged|changed|too_?short|too_?long|too_?common|mismatch|n/a|na|omitted|scrubbed|secret|sensitive|string|str|int|bool|bytes|object|optional|protected|encrypted)\)?"
     r"|(?:[a-z]{1,20}\.)?(?:optional|annotated|option|union|secretstr)(?:[\[<][^\n]{0,60}[\]>])?"
     r"|\?|:\w{1,30}|your[-_][a-z_-]{2,40}|\[?redacted\b(?:[ ,;.=()-]{1,3}(?:[a-z]{1,16}|[0-9]{1,3})){0,8}[\])]{0,2})",
     re.IGNORECASE,
@@ -70,7 +70,9 @@ _PROSE = frozenset(
         *("self", "new", "read", "write", "list", "get", "create", "update", "delete", "admin", "manage", "origin"),
     }
 )
-_SENTENCE = re.compile(r"(?:(?:[A-Za-z'-]+|[0-9]{1,3})[,;:]? ){2,30}[A-Za-z'-]+[.!?]?")
+_SENTENCE = re.compile(r"(?:(?:[A-Za-z'-]+|[0-9]{1,3})[,;:]? ){1,30}[A-Za-z'-]+[.!?]?")
+_QUESTION = re.compile(r"[A-Z][a-z']{1,20}(?: [A-Za-z']{1,20}){1,8} ?\?")
+"""`Forgot your password?`"""
 _OPENINGS = frozenset(
     {
         *(
@@ -112,7 +114,7 @@ _COMPLAINTS = frozenset(
 """First words of what a form says of a field, and words that are in it."""
 _WORD = re.compile(r"[a-z0-9']+")
 _CODE = re.compile(
-    r"(?:[A-Za-z_]+(?:\.|::))+(?:<[A-Za-z_:<>]{1,60}>|[A-Za-z_]+)(?:\(.*|\[.*)?|[a-z]+(?:_[a-z]+)*\(\)?|[a-z]+(?:[A-Z][a-z]+)+\(\)?|_{0,2}[a-z][a-z_]{2,60}\([A-Za-z_][A-Za-z_.,=\[\] ]*[()]*(?:\.[a-z_]{2,40}\(?\)?)?"
+    r"(?:\$?[A-Za-z_]+(?:\??\.|::|->))+(?:<[A-Za-z_:<>]{1,60}>|[A-Za-z_]+)(?:\(.*|\[.*)?|[a-z]+(?:_[a-z]+)*\(\)?|[a-z]+(?:[A-Z][a-z]+)+\(\)?|_{0,2}[a-z][a-z_]{2,60}\([A-Za-z_][A-Za-z_.,=\[\] ]*[()]*(?:\.[a-z_]{2,40}\(?\)?)?"
     r"|[a-z_]{2,60}\((?:[a-z_]{2,60}\()?(?:\$[0-9]{1,3}|\?|%s|:\w{1,40})\)?"
     r"|[A-Z][A-Za-z]{2,40}\([a-z_]{2,40}=[\w.]{1,40}\)?"
 )
@@ -126,6 +128,8 @@ def is_placeholder(value: str) -> bool:
 
 def is_complaint(value: str) -> bool:
     """Whether it is what a form says of a field. Any other sentence may be a passphrase."""
+    if _QUESTION.fullmatch(value) is not None:
+        return True
     if _SENTENCE.fullmatch(value) is None:
         return False
     words = _WORD.findall(value.lower())
@@ -142,11 +146,25 @@ def is_unlike_words(value: str) -> bool:
     if len(value) < 8 or not any(map(str.isalpha, value)):
         return False
     if any(sign in "-_./:=,(" for sign in value):
-        return is_disguised(value)
+        return is_disguised(value) or is_of_bytes(value)
     mixed = (
         any(map(str.islower, value)) and any(map(str.isupper, value)) and any(sign in "!#$%^&*?@+~" for sign in value)
     )
     return mixed or any(map(str.isdigit, value)) or is_jumbled(value)
+
+
+def is_of_bytes(value: str) -> bool:
+    """Whether it is the base64url of many bytes: a long part of it has capitals, small letters and digits."""
+    if len(value) < _BYTES or _BASE64URL.fullmatch(value) is None or value.partition("_")[0].islower():
+        return False
+    return any(
+        len(part) >= _RUN and all(any(map(kind, part)) for kind in (str.isdigit, str.isupper, str.islower))
+        for part in _JOINTS.split(value)
+    )
+
+
+_BYTES, _RUN = 32, 8
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def is_jumbled(value: str) -> bool:

@@ -52,6 +52,10 @@ _XML_ENTRY = re.compile(
     r"<[A-Za-z][\w.:-]{0,63}\s[^<>]{0,200}?(?:key|name|id)=\\{0,4}[\"'](?P<key>[^\"'<>]{1,100})\\{0,4}[\"'][^<>]{0,200}>\s{0,8}"
     r"(?:<[Vv]alue>\s{0,8})?(?P<value>[^<]{1,8192}?)\s{0,8}</"
 )
+_BARE_SIBLING = re.compile(
+    r"(?<![A-Za-z0-9])(?:Name|(?:Parameter)?Key)=(?P<key>[\w./-]{1,100}),(?:Parameter)?Value=(?P<value>[^\s,\"']{1,512})"
+)
+"""The shorthand of AWS's command line."""
 _LABELLED = re.compile(
     r"(?<![A-Za-z0-9])(?P<field>(?:c6a|cs|cn|cfp|flexString)[0-9])Label=(?P<key>[^\s=|]{1,60})\s[^\n]{0,256}?(?<![A-Za-z0-9])(?P=field)=(?P<value>[^\s|]{1,512})"
 )
@@ -128,7 +132,7 @@ def _keys_of_rows(text: str, judge: Judge) -> Iterator[Span]:
 
 
 _ROW_KEY = re.compile(r"\((?P<names>[\w\", .]{1,200})\)=\((?P<values>[^()\n]{1,1024})\)")
-_STRUCTURED = re.compile(r"[\"'`<(\[{\n]|Label=")
+_STRUCTURED = re.compile(r"[\"'`<(\[{\n]|Label=|Value=")
 _QUOTES = ('"', "'", "`")
 _BEFORE_VALUES = (
     *(
@@ -143,7 +147,12 @@ _BEFORE_VALUES = (
 )
 _WITH_VALUES = (
     *((_REVERSED, _QUOTES), (_ELEMENT, ("<",)), (_XML_ENTRY, ("<",)), (_XML_PAIR, ("<",)), (_MULTIPART, ("\n",))),
-    *((_BARE_PAIR, ("(", "[", "{")), (_LABELLED, ("Label=",)), (_LABELLED_BEHIND, ("Label=",))),
+    *(
+        (_BARE_PAIR, ("(", "[", "{")),
+        (_BARE_SIBLING, ("Value=",)),
+        (_LABELLED, ("Label=",)),
+        (_LABELLED_BEHIND, ("Label=",)),
+    ),
 )
 """Expressions, each with what one of has to be in a text for it to match."""
 

@@ -64,7 +64,7 @@ _SAID = re.compile(
 )
 _SUBJECT = re.compile(
     r"(?<![\w.-])(?P<key>[A-Za-z_][\w.-]{0,40}(?: [A-Za-z_][\w.-]{0,40})??)"
-    r"(?P<made> (?:(?:is|was|has been) )?(?:generated|created|issued|assigned|set))? (?:for|of|to)(?: \[?[\w.@'%/-]{1,40}\]?){1,8}(?:\r?\n(?:New |new )?[Vv]alue)?\Z"
+    r"(?P<made> (?:(?:is|was|has been) )?(?:generated|created|issued|assigned|set))? (?:for|of|to)(?: [\[\"]?[\w.@'%/-]{1,40}[\]\"]?){1,8}(?:\r?\n(?:New |new )?[Vv]alue)?\Z"
 )
 _SUBJECT_LENGTH = 160
 

@@ -212,6 +212,7 @@ def options(text: str, judge: Judge) -> Iterator[Span]:
     for match in _OPTION.finditer(text) if "-" in text else ():
         found = judge(match["key"])
         named = match["value"].rstrip("[]<>|.,;)").isupper() and not any(map(str.isdigit, match["value"]))
+        named = named or (match["key"] == "secret" and _ASSIGNMENT.match(match["value"]) is not None)
         if found and accepts(match["value"], found, strict=False) and not (named or looks.is_prose(match["value"])):
             yield (*match.span("value"), found.rule)
 

@@ -87,25 +87,32 @@ def login_password(text: str, start: int, end: int) -> Place | None:
     """What stands beside a user's name: unlike words, and in an argument for both no plain word."""
     if _NO_USER.search(text, max(0, start - 72), start):
         return None
-    if _ARGUMENT.search(text, max(0, start - 100), start) and looks.is_secretive(text[start:end]):
-        return start, end
-    end = start + len(text[start:end].rstrip(".,:;!?)"))
-    value = text[start:end]
+    value = text[start:end].rstrip(".,:;!?)")
+    if text[start - 1 : start] in ("'", '"'):
+        is_argument = _ARGUMENT.search(text, max(0, start - 100), start) or any(map(str.isdigit, value))
+        return (start, end) if is_argument and looks.is_secretive(text[start:end]) else None
     is_mixed = looks.is_no_name(value) and any(map(str.isupper, value)) and any(map(str.islower, value))
-    return (start, end) if is_mixed or looks.is_unlike_words(value) else None
+    is_listed = text[end : end + 1] == ")" and text[start - 1 : start] in (" ", ",")
+    is_made = is_mixed or (looks.is_unlike_words(value) and not is_listed)
+    return (start, start + len(value)) if is_made else None
 
 
 _NO_USER = re.compile(
     r"(?i)(?:^|[^a-z])(?:[a-z_]*_)?(?:(?-i:[A-Za-z]{2,16}I[dD]|id|ID|GitSha)|trace|span|(?:git)?_?sha(?:1|256)?|md5|digest|commit|revision|checksum|hash|etag|image|build|version|request|ts|time)[:/]\Z"
 )
 """What has an id or a sum behind it: `login trace_id:4bf92f35...`."""
-_ARGUMENT = re.compile(r"(?i)(?:auth=|auth ?|basic_?auth=?)[(\[][^()\[\]]*$")
+_ARGUMENT = re.compile(r"(?i)(?:auth=|auth ?|basic_?auth=?|credentials=|creds=)[(\[][^()\[\]]*$")
 
 
 def email(text: str, start: int, end: int) -> Place | None:
     """RFC 5321, as far as people have them; no `git@github.com:`, no unit of systemd, no user in the address of a host."""
     local, _, domain = text[start:end].partition("@")
-    if domain.rpartition(".")[2].lower() in _NO_TLD or ".." in domain or domain.startswith("-"):
+    if (
+        domain.lower() in _NAMING
+        or domain.rpartition(".")[2].lower() in _NO_TLD
+        or ".." in domain
+        or domain.startswith("-")
+    ):
         return None
     if text[max(0, start - 2) : start] == "//" or _IN_ADDRESS.search(text[max(0, start - 512) : start]):
         return None
@@ -120,6 +127,8 @@ def email(text: str, start: int, end: int) -> Place | None:
 
 _USER = re.compile(r"(?:^|[^A-Za-z0-9/@:])[\w.%+-]{1,64}:$")
 """In front of a password, and that in front of the host of `scp`."""
+_NAMING = frozenset({"openssh.com", "libssh.org"})
+"""RFC 4250, 4.6.1: whose algorithms these are, `chacha20-poly1305@openssh.com`."""
 _OF_MESSAGE = re.compile(
     r"(?i)(?:message[-_ ]?id|in[-_]reply[-_]to|references|content-id)[\\\"' ]{0,8}[:=][\\\"' ]{0,8}(?:<[^\s<>]{1,64}> ?)?(?:<[^\s<>@]{0,64})?\Z"
 )

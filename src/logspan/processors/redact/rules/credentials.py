@@ -152,9 +152,10 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         "pattern",
         pattern=r"(?i)\b(?:login|logon|log in|logged (?:in|on)|credentials?|creds|auth|signin|addauth \w{1,16}|user|user(?:name)?(?: ?[/&+] ?| and )pass(?:word|wd)?)"
         r"(?: (?:as|for|with|attempt|using))?[ :=]{1,3}[\w.@-]{1,64}(?:[/:]| / )([^\s/:,;\"']{8,128})"
-        r"|(?:auth|login|credentials?|creds)(?: ?= ?| )?[(\[]\s{0,4}[bru]?[\"'][^\"'\n]{1,64}[\"'],\s{0,4}[bru]?[\"']([^\"'\n]{6,128})[\"']",
+        r"|(?:auth|login|credentials?|creds)(?: ?= ?| )?[(\[]\s{0,4}[bru]?[\"'][^\"'\n]{1,64}[\"'],\s{0,4}[bru]?[\"']([^\"'\n]{6,128})[\"']"
+        r"|(?:auth|login) ?\([\w.@-]{1,64}, ?([^\s,()\"']{8,128})\)",
         hint=r"(?i)(?:(?:log[io]n|logged (?:in|on)|credentials?|creds|log in|signin|auth|user|addauth \w+)(?: (?:as|for|with|attempt|using))?|pass(?:word|wd)?)[ :=]+[\w.@-]+(?:[/:]| / )"
-        r"|(?:auth|login|credentials?|creds)[ =]*[(\[]\s*[bru]?[\"']",
+        r"|(?:auth|login|credentials?|creds)[ =]*[(\[]\s*[bru]?[\"']|(?:auth|login) ?\([\w.@-]+, ?[^\s\"']",
         validator="login-password",
     ),
     Rule(

@@ -224,6 +224,7 @@ _SHAPES: tuple[tuple[str, str, str, str, int], ...] = (
     ("mercado-pago-token", r"APP_USR-", r"[0-9]{8,20}-", "a-f0-9-", 32),
     ("bitbucket-server-token", r"BBDC-", r"", "A-Za-z0-9+/=", 40),
     ("paseto", r"v[1-4]\.(?:local|public)\.", r"", "A-Za-z0-9_-", 60),
+    ("twitch-token", r"oauth:", r"", "a-z0-9", 30),
     ("gcp-oauth-code", r"4/0A", r"", _URL, 30),
     ("lightspeed-token", r"lsxs_pt_", r"", _URL, 30),
     ("mergify-key", r"mka_", r"", _WORD, 30),
