@@ -91,9 +91,9 @@ def test_spans_go_where_the_records_of_the_same_context_go() -> None:
     (first, first_memory), (second, second_memory) = sdk_tracers(), sdk_tracers()
     delegating.point(OWNER, lambda: first)
     delegating.point(OTHER, lambda: second)
-    token = ROUTING.enter(OTHER)
+    token = ROUTING.current.set(OTHER)
     tracer.start_span("second's").end()
-    ROUTING.leave(token)
+    ROUTING.current.reset(token)
     tracer.start_span("nobody's").end()
     assert (names(first_memory), names(second_memory)) == (["nobody's"], ["second's"])
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import threading
-import weakref
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token, copy_context
 from dataclasses import dataclass, replace
@@ -63,16 +62,21 @@ class RequestBindings:
         *("ask", "attributes", "base", "header", "identity", "over", "responded"),
     )
 
-    def __init__(self, current_task: Callable[[], Any], identity: Attributes = _NOTHING) -> None:
-        """`current_task` is `asyncio.current_task`: whoever makes a request has asyncio imported, others need not."""
+    def __init__(
+        self, current_task: Callable[[], Any], identity: Attributes = _NOTHING, header: bytes | None = None
+    ) -> None:
+        """`current_task` is `asyncio.current_task`: whoever makes a request has asyncio imported, others need not.
+
+        `header` names the one that the request's id goes in, along with calls to other services.
+        """
         self._current_task = current_task
         self._lock = threading.RLock()
-        self._tasks: tuple[weakref.ref[Any], ...] = ()
+        self._tasks: tuple[Any, ...] = ()
+        """Until it ends: tasks hold the request as well."""
         self._shared: Attributes = _NOTHING
         self.base = self.attributes = _NOTHING
         self.identity = identity
-        self.header: bytes | None = None
-        """The name of the header that the request's id goes in, along with calls to other services."""
+        self.header = header
         self.ask: Callable[[], Attributes | None] | None = None
         """Tells who the user is, or None for not yet; unset when that is known, or will not be."""
         self.responded = self.over = False
@@ -88,13 +92,17 @@ class RequestBindings:
         return _place.set(Place(self, self.attributes, inside))
 
     def leave(self, token: Token[Place] | None) -> None:
-        """End it; with the token, the context is put back as well, else it is that of the server, after the request."""
+        """End it; with the token, the context is put back as well, else it is that of the server, after the request.
+
+        Raises `ValueError` in another context than that of the token.
+        """
         self.over = True
         self.ask = None
+        self._tasks = ()
         if token is None:
             _place.set(Place(self, self.attributes))
         else:
-            _reset(token)
+            _place.reset(token)
 
     def stand_in(self) -> None:
         """Have what is recorded from here on carry all that was bound for the request, in whatever task or thread."""
@@ -121,8 +129,8 @@ class RequestBindings:
             task = self._current_task()
         except RuntimeError:  # a thread without an event loop
             return
-        if task is not None and (own := weakref.ref(task)) not in self._tasks:
-            self._tasks = (*self._tasks, own)  # no lock: these run one after the other
+        if task is not None and task not in self._tasks and not self.over:
+            self._tasks = (*self._tasks, task)  # no lock: these run one after the other
 
     def _caller(self) -> Any:
         """The task that calls; None in a callback of the event loop, `_MISSING` in a thread without one."""
@@ -136,7 +144,7 @@ class RequestBindings:
         if self.over or place.apart or (place.inside and self.responded):
             return False
         caller = self._caller()
-        return caller is _MISSING or (caller is not None and weakref.ref(caller) in self._tasks)
+        return caller is _MISSING or caller in self._tasks
 
     def is_past(self) -> bool:
         """Whether a callback of the event loop asks when all is over: a connection keeps the context of a request."""

@@ -70,7 +70,8 @@ class Routing(LoggerProvider):
     """
 
     def __init__(self) -> None:
-        self._current: ContextVar[LoggerProvider | None] = ContextVar("logspan.provider", default=None)
+        self.current: ContextVar[LoggerProvider | None] = ContextVar("logspan.provider", default=None)
+        """The provider of this context's own pipeline; whoever sets it puts it back."""
         self._installed: tuple[LoggerProvider, ...] = ()
         self.sources: Any = None
         """What captures records on this process's hooks; kept here by `install`, as there is one of both."""
@@ -79,7 +80,7 @@ class Routing(LoggerProvider):
 
     def target(self) -> LoggerProvider | None:
         """The provider for a record made here and now, or None when nothing is installed."""
-        return self._current.get() or (self._installed[0] if self._installed else None)
+        return self.current.get() or (self._installed[0] if self._installed else None)
 
     def get_logger(
         self,
@@ -108,17 +109,6 @@ class Routing(LoggerProvider):
     def uninstall(self, provider: LoggerProvider) -> None:
         """Take a provider out; one that is not installed is passed over."""
         self._installed = tuple(other for other in self._installed if other is not provider)
-
-    def enter(self, provider: LoggerProvider) -> Token[LoggerProvider | None]:
-        """Send the records of this context to a provider, until `leave` is called with the token."""
-        return self._current.set(provider)
-
-    def leave(self, token: Token[LoggerProvider | None]) -> None:
-        """Undo `enter`. Never raises, also from another context or a second time."""
-        try:
-            self._current.reset(token)
-        except (ValueError, RuntimeError):
-            pass
 
 
 ROUTING = Routing()

@@ -163,23 +163,12 @@ def test_records_go_to_the_contexts_pipeline_else_to_the_first_installed() -> No
     routing.install(second)
     routing.install(first)
     assert routing.target() is first
-    token = routing.enter(second)
+    token = routing.current.set(second)
     assert routing.target() is second
-    routing.leave(token)
+    routing.current.reset(token)
     assert routing.target() is first
     routing.uninstall(first)
     assert routing.target() is second
     routing.uninstall(second)
     routing.uninstall(second)
-    assert routing.target() is None
-
-
-def test_leaving_never_raises() -> None:
-    """Twice, or from another context, it changes nothing."""
-    routing, provider = Routing(), NoOpLoggerProvider()
-    token = routing.enter(provider)
-    contextvars.Context().run(routing.leave, token)
-    assert routing.target() is provider
-    routing.leave(token)
-    routing.leave(token)
     assert routing.target() is None

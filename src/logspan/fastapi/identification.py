@@ -96,10 +96,7 @@ class Identification:
         if name is None:
             return RequestBindings(asyncio.current_task)
         identity = {REQUEST_ID: request_id(scope["headers"] if self.accept else (), name)}
-        bindings = RequestBindings(asyncio.current_task, identity)
-        if self.propagate:
-            bindings.header = name
-        return bindings
+        return RequestBindings(asyncio.current_task, identity, name if self.propagate else None)
 
 
 def check_resolver(resolver: UserResolver | None) -> None:

@@ -34,7 +34,7 @@ class Visit:
         self._place: Token[Place] | None = None
         self._otel: Token[Context] | None = None
         try:
-            self._routing = ROUTING.enter(config.provider)
+            self._routing = ROUTING.current.set(config.provider)
             if SCOPE_KEY not in scope:  # else it is mounted
                 self._enter(scope, fresh_context=fresh_context, layered=layered)
         except Exception as error:
@@ -72,6 +72,6 @@ class Visit:
                 if not stays:
                     CURRENT.reset(state)
             if self._routing is not None:
-                ROUTING.leave(self._routing)
+                ROUTING.current.reset(self._routing)
         except Exception as error:  # another context: what was set there ends with it
             self._config.notices.say("request", f"a context was left open: {type(error).__name__}")
