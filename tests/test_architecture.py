@@ -76,6 +76,7 @@ ALLOWED_GLOBALS = {
     "context.ROUTING": "the counterpart of the root logger: where process-wide hooks send their records",
     "encoding.protobuf._key": "a bounded memo of a pure function",
     "encoding.protobuf._severity": "a bounded memo of a pure function",
+    "encoding.protobuf._short": "a bounded memo of a pure function",
     "expressions.sieve": "a bounded memo of a pure function",
     "record._NO_LIMITS": "the SDK's limits, all unset; never written",
 }

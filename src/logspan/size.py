@@ -17,14 +17,11 @@ _CONTAINERS = frozenset({list, dict})
 
 def size(record: Record) -> int:
     """The memory that a record takes, in bytes, by estimate."""
-    attributes = record.attributes
-    total = _RECORD + _size(record.body) + _ATTRIBUTE * len(attributes)
-    for value in attributes.values():
-        kind = type(value)
-        if kind in _TEXTS:
-            total += len(value)  # type: ignore[arg-type]
-        elif kind in _CONTAINERS:
-            total += _size(value)
+    values = record.attributes.values()
+    total = _RECORD + _size(record.body) + _ATTRIBUTE * len(values)
+    total += sum([len(value) for value in values if type(value) in _TEXTS])  # type: ignore[arg-type]
+    if not _CONTAINERS.isdisjoint(map(type, values)):
+        total += sum([_size(value) for value in values if type(value) in _CONTAINERS])
     return total
 
 

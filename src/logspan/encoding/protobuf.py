@@ -21,6 +21,7 @@ from logspan.values import CUT, safe_str
 
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 _UINT64 = 2**64 - 1
+_SHORT = 64
 _double = struct.Struct("<cd").pack
 _fixed64 = struct.Struct("<cQ").pack
 _fixed32 = struct.Struct("<cI").pack
@@ -85,6 +86,12 @@ def _key_value(tag: bytes, key: Any, value: Any, depth: int) -> bytes:
     encoded = _value(value, depth)
     size = _size(len(encoded))
     return b"".join((tag, _size(len(head) + 1 + len(size) + len(encoded)), head, b"\x12", size, encoded))
+
+
+@functools.lru_cache(maxsize=4096)
+def _short(tag: bytes, key: str, value: str) -> bytes:
+    """The same of an attribute with a short text: methods, routes, hosts and versions come again with each record."""
+    return _key_value(tag, key, value, 0)
 
 
 def _value(value: Any, depth: int) -> bytes:
@@ -160,7 +167,14 @@ class _Writer:
             return b""
         if self._rename is not None:
             attributes = self._rename(attributes)
-        return b"".join([_key_value(tag, key, value, 0) for key, value in attributes.items()])
+        return b"".join(
+            [
+                _short(tag, key, value)
+                if type(value) is str and len(value) <= _SHORT
+                else _key_value(tag, key, value, 0)
+                for key, value in attributes.items()
+            ]
+        )
 
     def record(self, item: ReadableLogRecord) -> bytes:
         log = item.log_record

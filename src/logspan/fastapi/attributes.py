@@ -51,15 +51,10 @@ def attributes_of(request: Request, ending: Ending, route: str | None, seconds: 
 
 def _picked(request: Request) -> Headers:
     """The request headers that something is made of, in one pass."""
-    wanted = request.options.request_headers
-    forwarded = request.config.proxies.header
+    wanted = {b"host", b"user-agent", request.config.proxies.header, *request.options.request_headers}
     found: Headers = {}
-    for key, value in request.scope.get("headers") or ():
-        if key in (b"host", b"user-agent", forwarded) or key in wanted:
-            if key in found:
-                found[key].append(str(value, "latin-1"))
-            else:
-                found[key] = [str(value, "latin-1")]
+    for key, value in [pair for pair in request.scope.get("headers") or () if pair[0] in wanted]:
+        found.setdefault(key, []).append(str(value, "latin-1"))
     return found
 
 

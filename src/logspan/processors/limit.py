@@ -10,7 +10,7 @@ from logspan.record import Record
 from logspan.size import size
 from logspan.values import CUT
 
-_PLAIN = frozenset({int, float, bool, type(None)})
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 _OVERHEAD = 70
 """Bytes for each attribute, and ten times that for the record, as in `logspan.size`."""
 _SHORTEST = 256
@@ -58,20 +58,16 @@ class Limiter:
             self._cut()
 
     def _is_small_and_plain(self, record: Record) -> bool:
-        """Whether a look is enough: nothing nested, nothing long, nothing that UTF-8 might refuse.."""
+        """Whether a look is enough: nothing nested, nothing long, nothing that UTF-8 might refuse."""
         attributes = record.attributes
-        if len(attributes) > self._max_attributes or not all(map(str.isascii, attributes)):
+        values = (record.body, record.event_name, *attributes.values())
+        if len(attributes) > self._max_attributes or not _PLAIN.issuperset(map(type, values)):
             return False
-        total = _OVERHEAD * (len(attributes) + 10)
-        for value in (record.body, record.event_name, *attributes.values()):
-            kind = type(value)
-            if kind is str:
-                if len(value) > self._max_length or not value.isascii():  # type: ignore[arg-type, union-attr]
-                    return False
-                total += len(value)  # type: ignore[arg-type]
-            elif kind not in _PLAIN:
-                return False
-        return total <= self._max_size
+        texts = [value for value in values if type(value) is str]
+        if max(map(len, texts), default=0) > self._max_length:
+            return False
+        text = "".join((*attributes, *texts))
+        return text.isascii() and _OVERHEAD * (len(attributes) + 10) + len(text) <= self._max_size
 
     def _limit(self, record: Record, max_attributes: int, length: int) -> int:
         """Apply the limits once; how many cuts that took."""
