@@ -24,8 +24,8 @@ class Later:
     on a thread of ours.
     """
 
-    def __init__(self, take: Callable[[Record], object]) -> None:
-        """`take` is given each record that is made; it must not wait for anybody, and not raise."""
+    def __init__(self, take: Callable[[Make], object]) -> None:
+        """`take` is given each in its turn, to make the record and take it; it must not wait for anybody."""
         self._take = take
         self._most = _MOST
         self.wake: Callable[[], object] = _nothing
@@ -62,17 +62,12 @@ class Later:
         self._begun.one()
         try:
             while self._waiting:
-                contextvars.Context().run(self._make, self._waiting.popleft())
+                contextvars.Context().run(self._take, self._waiting.popleft())
         except IndexError:  # another thread took the last one
             pass
         finally:
             self._ended.one()
         return True
-
-    def _make(self, make: Make) -> None:
-        record = make()
-        if record is not None:
-            self._take(record)
 
     def is_behind(self) -> bool:
         """Whether something waits, or another call than those that the caller stands on is at it."""

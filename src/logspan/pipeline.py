@@ -127,7 +127,7 @@ class PipelineLoggerProvider(LoggerProvider):
         contextvars.copy_context().run(self._make_and_emit, make)
 
     def _make_and_emit(self, make: Make) -> None:
-        record = make()
+        record = self._root.made(make)
         if record is not None:
             self.emit(record)
 

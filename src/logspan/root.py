@@ -6,7 +6,6 @@ import inspect
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from types import FrameType
 
 from opentelemetry._logs import SeverityNumber
@@ -18,7 +17,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from logspan.context import inside_pipeline
 from logspan.delivery.admission import Admission
 from logspan.failing import OWN_FAILURES
-from logspan.later import Later, calls_under
+from logspan.later import Later, Make, calls_under
 from logspan.ledger import Ledger
 from logspan.notices import Notices
 from logspan.record import Record
@@ -69,7 +68,7 @@ class RootProcessor(LogRecordProcessor):
         self._ledger = ledger
         self._notices = notices
         self.resource = Resource.get_empty()
-        self.later = Later(partial(self._take, then=_nothing))
+        self.later = Later(self._take_late)
         self.later.hurry(on=stages.on_callers_thread)
         self.closed = self.sealed = self.ended = False
         """Closed lets in the calls that were inside already; sealed, a second later, does not; at last all is over."""
@@ -98,6 +97,21 @@ class RootProcessor(LogRecordProcessor):
             self._ledger.settled.one()
             if self._deferred is not None:
                 self._run_deferred(*self._deferred)
+
+    def _take_late(self, make: Make) -> None:
+        record = self.made(make)
+        if record is not None:
+            self._take(record, _nothing)
+
+    def made(self, make: Make) -> Record | None:
+        """The record that `make` makes; one whose making is interrupted, by Ctrl-C say, is counted as dropped."""
+        try:
+            return make()
+        except BaseException:
+            self._ledger.emitted.one()
+            self._ledger.dropped.add("interrupted")
+            self._ledger.settled.one()
+            raise
 
     def count_self_log(self) -> None:
         """Count a record that was suppressed on its way here."""

@@ -196,6 +196,29 @@ def test_what_nobody_makes_any_more_is_counted_at_the_end(build: Build, monkeypa
     assert report.ledger.dropped == {"shutdown_timeout": 6}
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_one_whose_making_is_interrupted_is_counted(build: Build, at_once: bool) -> None:
+    """Ctrl-C on the main thread, which makes what waits when it shuts down, is the application's; others are made."""
+    memory = InMemoryExporter()
+    pipeline = build(settings=RESTING, mem=memory)
+    rest(pipeline)
+
+    def interrupted() -> Record:
+        raise KeyboardInterrupt
+
+    put_off(pipeline, partial(record, 1))
+    with pytest.raises(KeyboardInterrupt):
+        if at_once:
+            pipeline.logger_provider.make_at_once(interrupted)
+        else:
+            put_off(pipeline, interrupted)
+            pipeline.shutdown(10)
+    report = pipeline.shutdown(10)
+    assert report.ledger.dropped == {"interrupted": 1}
+    assert report.ledger.balanced
+    assert bodies(memory.records()) == ["work", 1]
+
+
 def test_late_records_come_in_time_and_others_as_they_came() -> None:
     """Whatever a timestamp is: a clock that was set back, one of the future, or none after a processor beside."""
 

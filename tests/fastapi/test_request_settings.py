@@ -195,26 +195,35 @@ def test_what_is_meant_to_last_is_not_slow() -> None:
         assert [record.severity for record in seen.requests()] == ["INFO", "INFO"]
 
 
-@pytest.mark.parametrize("arrived", ["disconnect", "body", "nothing"])
+ARRIVED: dict[str, list[Any]] = {
+    "disconnect": [DISCONNECT],
+    "body": [upload(b"late")],
+    "body and disconnect": [upload(b"late"), DISCONNECT],
+    "part of a body": [upload(b"late", more=True), DISCONNECT],
+    "nothing": [],
+}
+
+
+@pytest.mark.parametrize("arrived", ARRIVED)
 async def test_a_slow_request_looks_whether_the_client_is_still_there(arrived: str) -> None:
-    """One step of `receive()` before the last message; what it takes out of the server's hands is handed on."""
+    """A step of `receive()` before the last message, two where a queue has the body's end first; all is handed on."""
     got: list[Any] = []
 
     async def raw(scope: Any, receive: Any, send: Any) -> None:
         await send(start())
         await send(part(b"x"))
-        if arrived != "nothing":
-            got.append(await receive())
+        got.extend([await receive() for _ in ARRIVED[arrived]])
 
-    driver = Driver({"disconnect": [DISCONNECT], "body": [upload(b"late")], "nothing": []}[arrived])
+    driver = Driver(list(ARRIVED[arrived]))
     app = with_raw(FastAPI(), raw)
     with watched(app, request={"slow_threshold": 1e-9}) as seen:
         await driver.run(app)
         (record,) = seen.requests()
     assert [message["type"] for message in driver.sent] == ["http.response.start", "http.response.body"]
-    assert record.attributes["logspan.request.outcome"] == ("client_disconnect" if arrived == "disconnect" else "ok")
-    assert got == {"disconnect": [DISCONNECT], "body": [upload(b"late")], "nothing": []}[arrived]
-    assert record.attributes.get("http.request.body.size") == (4 if arrived == "body" else None)
+    gone = arrived in ("disconnect", "body and disconnect")
+    assert record.attributes["logspan.request.outcome"] == ("client_disconnect" if gone else "ok")
+    assert got == ARRIVED[arrived]
+    assert record.attributes.get("http.request.body.size") == (4 if "body" in arrived else None)
 
 
 async def test_a_request_that_is_not_slow_does_not_look() -> None:

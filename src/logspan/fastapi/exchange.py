@@ -26,14 +26,17 @@ class Exchange:
         self.request = request
         self._receive = receive
         self._send = send
-        self._taken: Message | None = None
+        self._taken: tuple[Message, ...] = ()
+        """What `look` found: the application gets it first."""
         self._reading = 0
         self._trailers = False
 
     async def receive(self) -> Message:
         """The next message of the client."""
-        message, self._taken = self._taken, None
-        if message is None:
+        if self._taken:
+            message, *rest = self._taken
+            self._taken = (*rest,)
+        else:
             self._reading += 1
             try:
                 message = await self._receive()
@@ -104,14 +107,23 @@ class Exchange:
         return kind in ("http.response.pathsend", "websocket.close")
 
     def look(self) -> None:
-        """Find out whether the client has gone while nobody was reading; servers swallow what is sent to it."""
+        """Find out whether the client has gone while nobody was reading; servers swallow what is sent to it.
+
+        Where they queue what they say, the end of the request's body stands before that.
+        """
         try:
-            if self._taken is None and not self._reading:
-                self._taken = peek(self._receive)
-                if self._taken is not None and self._taken["type"] in _GONE:
-                    self.request.disconnected = True
+            if not self._reading and not self._taken:
+                self._peek()
+            if not self._reading and len(self._taken) == 1 and _is_whole(self._taken[0]):
+                self._peek()
         except Exception as error:
             self._blame("receive", error)
+
+    def _peek(self) -> None:
+        found = peek(self._receive)
+        if found is not None:
+            self._taken = (*self._taken, found)
+            self.request.disconnected |= found["type"] in _GONE
 
     def _starting(self, message: Message) -> None:
         """Add the headers that the client knows the request by, unless the application has set them itself."""
@@ -196,6 +208,11 @@ class Exchange:
 
     def _blame(self, what: str, error: Exception) -> None:
         self.request.config.notices.say("request", f"watching {what} failed: {type(error).__name__}")
+
+
+def _is_whole(message: Message) -> bool:
+    """Whether nothing of the request's body comes after it, so that the next can only tell of the end."""
+    return message["type"] == "http.request" and not message.get("more_body", False)
 
 
 def _says_gone(error: BaseException) -> bool:
