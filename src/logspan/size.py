@@ -19,7 +19,7 @@ def size(record: Record) -> int:
     """The memory that a record takes, in bytes, by estimate."""
     values = record.attributes.values()
     total = _RECORD + _size(record.body) + _ATTRIBUTE * len(values)
-    total += sum([len(value) for value in values if type(value) in _TEXTS])  # type: ignore[arg-type]
+    total += sum([len(value) for value in values if type(value) in _TEXTS])  # type: ignore[arg-type, misc]
     if not _CONTAINERS.isdisjoint(map(type, values)):
         total += sum([_size(value) for value in values if type(value) in _CONTAINERS])
     return total
