@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
 from logspan.context import ROUTING
 from logspan.notices import Notices
-from logspan.signals import Enough, Patience, ProcessSignals
+from logspan.signals import Enough, Patience, ProcessSignals, taking_turns
 from logspan.sources import ProcessSources, Wishes
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class Handle:
         """Whether the server's own signal handler may end the process, and no lifespan says so before."""
         self.spans = "off"
         """Who makes the request spans of the app that it is for."""
-        self._signalled = False
+        self._signalled = self.is_exiting = False
         self._installed_in = os.getpid()
 
     @property
@@ -307,9 +307,10 @@ class Handle:
         return self.pipeline.after_emit(frame, then)
 
     def at_exit(self) -> None:
-        """Deliver what waits when the interpreter ends."""
-        self.patience.renew_when_rested()
-        with process_signals().draining():
+        """Deliver what waits when the interpreter ends; all handles together have the time of one."""
+        self.is_exiting = True
+        handles = (other for other in process_sources().holders if isinstance(other, Handle) and not other.is_exiting)
+        with process_signals().draining(), taking_turns(self.patience, [other.patience for other in handles]):
             self.drain()
 
     def drain(self) -> None:

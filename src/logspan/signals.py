@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
@@ -49,10 +49,12 @@ class Patience:
         """All of it again: the process goes on."""
         self._left = self._seconds
         self._ended = time.monotonic()
+        self._cut = -math.inf
 
     def renew_when_rested(self) -> None:
-        """All of it again, unless the last wait is over only since a moment: then this is the same end."""
-        if not self._waiting and time.monotonic() - self._ended > HURRY:
+        """All of it again, unless the last wait, or a cut, was only a while ago: then this is the same end."""
+        now = time.monotonic()
+        if not self._waiting and now - self._ended > HURRY and now - self._cut > self._seconds:
             self.renew()
 
     def left(self) -> float:
@@ -62,7 +64,10 @@ class Patience:
 
     def cut(self, seconds: float) -> None:
         """Leave `seconds`, or less if less is left."""
-        self._left -= max(self.left() - seconds, 0.0)
+        too_much = self.left() - seconds
+        if too_much > 0:
+            self._left -= too_much
+            self._cut = time.monotonic()
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -76,6 +81,21 @@ class Patience:
             self._waiting.pop(token)
             if not self._waiting:
                 self._left, self._ended = left, time.monotonic()
+
+
+@contextmanager
+def taking_turns(own: Patience, others: Sequence[Patience]) -> Iterator[None]:
+    """Ends that come one after the other have the time of one in all: this one its share, and they what is left."""
+    together = (own, *others)
+    for patience in together:
+        patience.renew_when_rested()
+    deadline = time.monotonic() + max(patience.left() for patience in together)
+    own.cut((deadline - time.monotonic()) / len(together))
+    try:
+        yield
+    finally:
+        for patience in others:
+            patience.cut(max(deadline - time.monotonic(), 0.0))
 
 
 class Enough(BaseException):

@@ -52,6 +52,25 @@ def test_ends_of_a_program(end: str, tmp_path: Path) -> None:
         assert "logspan:" not in running.err
 
 
+def test_all_pipelines_have_the_time_of_one(tmp_path: Path) -> None:
+    """R3.2: peers hang, and the program is over in one `shutdown_timeout`; who answers has lost nothing to them."""
+    text = """
+        stuck = {"exporters": ["loki"], "loki": {"endpoint": sys.argv[1]}, "shutdown_timeout": 8.0}
+        handles = [configure(**stuck), configure(shutdown_timeout=8.0), *(configure(**stuck) for _ in range(3))]
+        for number, handle in enumerate(handles):
+            handle.pipeline.logger_provider.get_logger("program").emit(body=str(number))
+        ready()
+    """
+    hangs = {"/otlp/v1/logs": Reply(delay=60.0)}
+    with OtlpSink(decide=lambda request: hangs.get(request.path)) as sink, program(text, sink, tmp_path) as running:
+        running.wait_ready()
+        assert running.ended(8.0 + SLACK) == 0
+        counts = sorted((counts.delivered, tuple(counts.lost.items())) for counts in ledgers(tmp_path))
+        assert counts == [(0, (("shutdown_timeout", 1),))] * 4 + [(1, ())]
+        (bodies,) = received(sink).values()
+        assert bodies == {"1": 1}
+
+
 def test_what_is_logged_after_the_end_is_counted(tmp_path: Path) -> None:
     """Fault 37: an `atexit` function older than ours, a daemon thread: no traceback, and `after_shutdown`."""
     text = """

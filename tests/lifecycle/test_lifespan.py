@@ -16,7 +16,7 @@ from logspan import Settings, instrument_app
 from logspan.install import Handle
 from logspan.outcome import Delivered, DeliveringExporter
 from logspan.settings import MetricsSettings, SendingQueueSettings, TracingSettings
-from logspan.signals import HURRY, Patience
+from logspan.signals import HURRY, Patience, taking_turns
 from logspan.testing import InMemoryExporter
 from tests.core.support import bodies
 from tests.fastapi.support import TestClient
@@ -221,3 +221,33 @@ def test_patience() -> None:
         assert patience.left() == 0
     patience.renew()
     assert patience.left() == 5.0
+
+
+def test_a_second_signal_before_the_end_counts_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault 2: it came while requests were still running; what is left is not renewed, until it was long ago."""
+    now = [100.0]
+    monkeypatch.setattr("logspan.signals.time.monotonic", lambda: now[0])
+    patience = Patience(5.0)
+    now[0] += 60
+    patience.cut(HURRY)
+    now[0] += 2
+    patience.renew_when_rested()
+    assert patience.left() == HURRY
+    now[0] += 60
+    patience.renew_when_rested()
+    assert patience.left() == 5.0
+
+
+def test_ends_that_take_turns_have_the_time_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each its share of what is left; what one does not need is there for those behind it."""
+    now = [100.0]
+    monkeypatch.setattr("logspan.signals.time.monotonic", lambda: now[0])
+    first, second, third = patiences = [Patience(6.0) for _ in range(3)]
+    now[0] += 60
+    shares = []
+    for number, patience in enumerate(patiences):
+        with taking_turns(patience, patiences[number + 1 :]), patience.waiting():
+            shares.append(patience.left())
+            now[0] += 1.0 if patience is first else patience.left()
+    assert shares == [2.0, 2.5, 2.5]
+    assert (second.left(), third.left()) == (0, 0)
