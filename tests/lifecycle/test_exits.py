@@ -215,6 +215,7 @@ def test_a_child_is_hurried_by_itself(tmp_path: Path) -> None:
             assert os.waitpid(pid, 0)[1] == signal.SIGTERM
             print("ended", flush=True)
         threading.Thread(target=fork, daemon=True).start()
+        handle.at_exit()  # what the interpreter calls, where Python 3.12 would refuse to fork
     """
     with OtlpSink(decide=lambda request: Reply(delay=1.0)) as sink, program(text, sink, tmp_path) as running:
         assert running.ended() == 0, running.err
