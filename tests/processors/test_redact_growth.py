@@ -162,6 +162,9 @@ UNITS = [
         "Key=token,Value=a ",
         "{{",
         "token aB3_-",
+        '"password","a"\n',
+        "password,\n",
+        "x***",
     ),
 ]
 

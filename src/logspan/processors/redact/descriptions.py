@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from logspan.processors.redact import looks
@@ -52,7 +53,7 @@ _ABOUT = frozenset(
             "path",
         ),
         *("domain", "store", "backend", "issuer", "audience", "rotation", "detection", "alias", "policy", "format"),
-        *("site", "samesite", "name", "label", "title", "description", "owner", "hint", "last", "event", "events"),
+        *("site", "samesite", "event", "events"),
     }
 )
 """Words of keys that say something of a secret that is not there."""
@@ -79,6 +80,9 @@ _COUNTS = frozenset(
 _SCHEME_OF = frozenset({"type", "in", "name", "scheme", "bearerformat", "description", "flows", "openidconnecturl"})
 _SCHEME_TYPES = ("apiKey", "http", "oauth2", "openIdConnect", "mutualTLS")
 """What OpenAPI says of how a client shows who it is."""
+_CALLED = frozenset({"name", "label", "title", "description", "owner", "hint", "last", "id"})
+"""Words of keys that say what it is called; but a password, or what somebody logs in with, may stand there by itself."""
+_BY_NAME = ("password", "credential", "authorization")
 _BY_ID = ("session", "cookie", "csrf", "token")
 """Secrets that are called ids."""
 _LEAST_CODE = 100
@@ -166,8 +170,14 @@ def _is_about(key: str, item: object, rule: str) -> bool:
         return False
     if isinstance(item, list):
         return all(isinstance(part, str) and _is_about(key, part, rule) for part in item)
-    is_id = words[-1:] == ("id",) and rule not in _BY_ID
-    return isinstance(item, str) and (is_id or not _ABOUT.isdisjoint(words)) and not _is_long(item)
+    if not isinstance(item, str) or _is_long(item):
+        return False
+    return not _ABOUT.isdisjoint(words) or looks.is_placeholder(item) or (_says_name(words, rule))
+
+
+def _says_name(words: Sequence[str], rule: str) -> bool:
+    is_id = words[-1:] == ("id",) and rule in _BY_ID
+    return rule not in _BY_NAME and not is_id and not _CALLED.isdisjoint(words)
 
 
 def _is_long(text: str) -> bool:

@@ -96,7 +96,7 @@ def _is_listed(text: str, start: int, end: int, judge: Judge) -> bool:
     """Whether it is the next of several names: `["password", "totp", "webauthn"]`."""
     value = text[start:end]
     is_word = value.islower() and looks.is_word(value.replace("_", ""))
-    return is_word and (judge(value) is not None or _MORE.match(text, end) is not None)
+    return is_word and ("_" in value or judge(value) is not None or _MORE.match(text, end) is not None)
 
 
 _MORE = re.compile(r"\\{0,8}[\"'`]\s{0,4},")

@@ -9,7 +9,13 @@ from logspan.processors.redact.acceptance import Judge, Judged, accepts
 from logspan.processors.redact.ends import Span
 
 _DELIMITERS = ("\t", "|", ";", ",")
-_HEADER = re.compile(r"[\s|]{0,8}[A-Za-z_][\w .-]{0,40}(?:[,;|\t][\w .-]{0,42}){1,40}[\s|]{0,8}")
+_AROUND = " \t\r\"'"
+_NAME = r"[\"']?[\w .-]{0,42}[\"']?"
+_HEADER = re.compile(
+    rf"[\s|]{{0,8}}[\"']?[A-Za-z_][\w .-]{{0,40}}[\"']?[,;|\t][ ]{{0,40}}[\"']?\w{_NAME}"
+    rf"(?:[,;|\t]{_NAME}){{0,40}}[\s|]{{0,8}}"
+)
+"""Two names at least: an item of a list on a line of its own has a comma behind it as well."""
 
 
 def columns(text: str, judge: Judge) -> Iterator[Span]:
@@ -23,7 +29,7 @@ def columns(text: str, judge: Judge) -> Iterator[Span]:
             delimiter = next(sign for sign in _DELIMITERS if sign in line)
             names = line.split(delimiter)
             width = len(names)
-            judged = {number: found for number, name in enumerate(names) if (found := judge(name.strip()))}
+            judged = {number: found for number, name in enumerate(names) if (found := judge(name.strip(_AROUND)))}
         elif set(line) - set("-+|= \r"):
             judged = {}
         position += len(line) + 1
@@ -31,7 +37,7 @@ def columns(text: str, judge: Judge) -> Iterator[Span]:
 
 def _row(parts: list[str], position: int, gap: int, judged: dict[int, Judged]) -> Iterator[Span]:
     for number, part in enumerate(parts):
-        value = part.strip(" \t\r\"'")
+        value = part.strip(_AROUND)
         found = judged.get(number)
         if found and accepts(value, found, strict=False):
             start = position + part.index(value)
