@@ -10,8 +10,9 @@ from collections.abc import Iterator
 _CANDIDATE = re.compile(r"[A-Za-z0-9+/_-]{22,}={0,2}")
 """What 16 bytes and more are in base64; ids of 20 characters (xid) and 21 (nanoid) are shorter."""
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{2}){11,}")
-_HEX_OF_TEXT = rb"(?:0x)?(?:[2-7][0-9a-f]|0[9ad]){8}"
-_PLAIN_WORD = re.compile(rb"(?!%b)[0-9a-z]+(?![0-9A-Za-z])" % _HEX_OF_TEXT)
+HEX_OF_TEXT = "(?:0x)?(?:[2-7][0-9a-f]|0[9ad]){8}"
+"""How text in hexadecimal begins: an expression."""
+_PLAIN_WORD = re.compile(rb"(?!%b)[0-9a-z]+(?![0-9A-Za-z])" % HEX_OF_TEXT.encode())
 """Small letters and digits that do not read as text when they are decoded."""
 
 
@@ -26,11 +27,6 @@ def may_hold_encoded(data: bytes) -> bool:
     words = data.translate(_WORDS)
     start = words.find(_LONG)
     return start >= 0 and _is_encoded(data, words, start)
-
-
-def is_plain_word(word: bytes) -> bool:
-    """Whether a word is made of small letters and digits, and does not read as text when it is decoded."""
-    return _PLAIN_WORD.fullmatch(word) is not None
 
 
 def has_long_word(data: bytes) -> bool:

@@ -176,7 +176,7 @@ class _Group:
         )
         self._match = sieve((*hints, WRITTEN_OTHERWISE), alike=ours)
         self._seen = ids_alike if ours else _unchanged
-        self.may_find_in = Sifted((*hints, WRITTEN_OTHERWISE), self.may_find).may_find if ours else self._may_find_in
+        self.may_find_in = Sifted((*hints, WRITTEN_OTHERWISE), self._may_name).may_find if ours else self._may_find_in
         """Whether any rule may in several texts, given what they are as lines of one: see `Sifted.may_find`."""
         self.folded = len(finders)
         """Beside the numbers of rules: a text reads otherwise than it is written."""
@@ -188,10 +188,11 @@ class _Group:
         return tuple(number for number, near in self._words if near.search(words)) if words else ()
 
     def may_find(self, text: str) -> bool:
-        """Whether any rule may. Ids are made alike only where one is named: most texts are done before."""
-        if not text.isascii():
-            return True
-        data = text.encode()
+        """Whether any rule may."""
+        return not text.isascii() or self._may_name(text.encode())
+
+    def _may_name(self, data: bytes) -> bool:
+        """The same of a text in UTF-8. Its ids are made alike only where one is named: most texts are done before."""
         if not self._names(data):
             return False
         seen = self._seen(data)

@@ -1,4 +1,4 @@
-"""Texts of logs come again, but for their numbers: those that said nothing are remembered without them."""
+"""Texts of logs come again, but for their numbers and ids: those that said nothing are remembered without them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from logspan.expressions import digits_alike, sieve
 from logspan.processors.redact.encoded import has_long_word
+from logspan.processors.redact.ids import ids_alike
 
 _ALIKE = bytes(49 if 48 <= byte <= 57 else byte for byte in range(256))
 _MOST, _LONGEST = 4_096, 256
@@ -13,15 +14,17 @@ _MOST, _LONGEST = 4_096, 256
 
 
 class Trial:
-    """Whether records with the same keys are like others but for their numbers: tried, and after a while tried again.
+    """Whether records with the same keys are like others but for numbers and ids: tried, and after a while tried again.
 
-    Where there is an id in each they are not, and it costs something to find out.
+    Where there is a name in each they are not, and it costs something to find out.
     """
 
-    __slots__ = ("_helped", "_records")
+    __slots__ = ("_helped", "_records", "has_ids")
 
     def __init__(self) -> None:
         self._records = self._helped = 0
+        self.has_ids = False
+        """Whether they are to be made alike at once: there have been some."""
 
     def is_on(self) -> bool:
         """Whether it is to be found out for one more record."""
@@ -43,12 +46,11 @@ class Sifted:
     """Tells whether a rule may find anything in some texts; faster in those whose like it has seen before.
 
     `order 17 placed` says no more than `order 42 placed` to a sieve that takes all digits for one: where it names no
-    rule, no text like it has to be looked at again. It is asked when a text has come again, as most that have an id in
-    them never do.
+    rule, no text like it has to be looked at again. It is asked when a text has come again.
     """
 
-    def __init__(self, hints: Iterable[str], may_find: Callable[[str], bool]) -> None:
-        """`may_find` tells the same of a text that has to be looked at."""
+    def __init__(self, hints: Iterable[str], may_find: Callable[[bytes], bool]) -> None:
+        """`may_find` tells the same of a text (in UTF-8) that has to be looked at."""
         self._match = sieve(tuple(digits_alike(hint, zero="1") for hint in hints))
         self._may_find = may_find
         self._clean: set[bytes] = set()
@@ -59,20 +61,25 @@ class Sifted:
         """The same of several, given what they are as lines of one text, and how texts of their kind have done."""
         if not joined.isascii():
             return True
+        data = joined.encode()
         if not trial.is_on():
-            return self._may_find(joined)
-        texts = joined.encode().translate(_ALIKE).split(b"\n")
+            return self._may_find(data)
+        seen = ids_alike(data) if trial.has_ids else data
+        texts = seen.translate(_ALIKE).split(b"\n")
         if len(texts) != len(lines):
-            return self._may_find(joined)
+            return self._may_find(data)
         if self._clean.issuperset(texts):
             trial.helped()
             return False
-        return self._may_find_fresh(lines, texts)
+        if not trial.has_ids and len(ids_alike(data)) != len(data):
+            trial.has_ids = True
+            return self.may_find(lines, joined, trial)
+        return self._may_find_fresh(seen.split(b"\n"), texts)
 
-    def _may_find_fresh(self, lines: Sequence[str], texts: Sequence[bytes]) -> bool:
+    def _may_find_fresh(self, lines: Sequence[bytes], texts: Sequence[bytes]) -> bool:
         clean = self._clean
         fresh = [line for line, text in zip(lines, texts, strict=True) if text not in clean]
-        if self._may_find("\n".join(fresh)):
+        if self._may_find(b"\n".join(fresh)):
             return True
         for text in texts:
             if text not in clean and len(text) <= _LONGEST:
