@@ -69,7 +69,9 @@ def flat(case: Case) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("number", range(len(OWN)))
+@pytest.mark.parametrize(
+    "number", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, len(OWN)))]
+)
 def test_what_a_walk_finds_in_a_case_is_never_overlooked(number: int) -> None:
     """Cases of the corpus: as they are, as attributes beside others, as a body, as the name of an event."""
     tool = redactor(number)
