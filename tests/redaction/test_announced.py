@@ -50,6 +50,7 @@ def redactor() -> Redactor:
     return Redactor.from_settings(RedactionSettings(rules={"badge": {"keys": ["badge word"]}}))  # type: ignore[dict-item]
 
 
+@pytest.mark.slow
 def test_what_a_sentence_announces_is_found_by_the_parsers_that_are_asked(redactor: Redactor) -> None:
     """Whatever stands between a word for a secret and what may be one."""
     keys = redactor._keys

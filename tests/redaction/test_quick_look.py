@@ -236,6 +236,7 @@ def counts(rule: Rule, pattern: Pattern, text: str) -> bool:
     return any(VALIDATORS[rule.validator](text, *span) for span in spans) if rule.validator else bool(spans)
 
 
+@pytest.mark.slow
 def test_the_hint_of_a_rule_is_found_wherever_the_rule_is() -> None:
     """In each text of the corpus, alone and between others: the sieve may say too much and never too little.
 

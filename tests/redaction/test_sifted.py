@@ -49,9 +49,8 @@ def experienced(kind: str) -> Redactor:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=pytest.mark.slow) if kind != "1" else kind for kind in KINDS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_a_case_holds_is_found_after_the_same_text_with_other_numbers(kind: str) -> None:
     """What is remembered of a text without its numbers holds for all numbers that may stand there."""
     tool = experienced(kind)
