@@ -25,55 +25,18 @@ _LABEL = re.compile(r"[a-z]{1,40}[0-9]{0,4}(?:[-.][a-z]{0,40}[0-9]{0,4}){0,16}")
 """A name that people give (RFC 1123)."""
 _ABOUT = frozenset(
     {
-        *(
-            "type",
-            "kind",
-            "expires",
-            "expiry",
-            "expired",
-            "expiration",
-            "ttl",
-            "issued",
-            "created",
-            "rotated",
-            "updated",
-        ),
-        *("algorithm", "alg", "provider", "method", "source", "enabled", "active", "status", "state", "mode", "used"),
-        *(
-            "version",
-            "scope",
-            "scopes",
-            "valid",
-            "required",
-            "require",
-            "requires",
-            "secure",
-            "httponly",
-            "http",
-            "path",
-        ),
-        *("domain", "store", "backend", "issuer", "audience", "rotation", "detection", "alias", "policy", "format"),
-        *("site", "samesite", "event", "events"),
+        *("type", "kind", "expires", "expiry", "expired", "expiration", "ttl", "issued", "created", "rotated"),
+        *("updated", "algorithm", "alg", "provider", "method", "source", "enabled", "active", "status", "state"),
+        *("mode", "used", "version", "scope", "scopes", "valid", "required", "require", "requires", "secure"),
+        *("httponly", "http", "path", "domain", "store", "backend", "issuer", "audience", "rotation", "detection"),
+        *("alias", "policy", "format", "site", "samesite", "event", "events"),
     }
 )
 """Words of keys that say something of a secret that is not there."""
 _COUNTS = frozenset(
     {
-        *(
-            "count",
-            "total",
-            "max",
-            "min",
-            "maximum",
-            "minimum",
-            "limit",
-            "size",
-            "length",
-            "age",
-            "history",
-            "attempts",
-        ),
-        *("digits", "days", "minutes", "seconds", "hours", "timeout", "retries", "cost", "rounds"),
+        *("count", "total", "max", "min", "maximum", "minimum", "limit", "size", "length", "age", "history"),
+        *("attempts", "digits", "days", "minutes", "seconds", "hours", "timeout", "retries", "cost", "rounds"),
     }
 )
 """Words of keys whose numbers are no secrets."""
@@ -98,7 +61,7 @@ def is_description(value: object, rule: str) -> bool:
         return (
             _is_schema(value)
             or _is_scheme(value)
-            or (all(_is_about(key, item, rule) for key, item in value.items()))
+            or all(_is_about(key, item, rule) for key, item in value.items())
             or (rule == "secret" and _is_reference(value))
         )
     if not isinstance(value, list):
@@ -172,7 +135,7 @@ def _is_about(key: str, item: object, rule: str) -> bool:
         return all(isinstance(part, str) and _is_about(key, part, rule) for part in item)
     if not isinstance(item, str) or _is_long(item):
         return False
-    return not _ABOUT.isdisjoint(words) or looks.is_placeholder(item) or (_says_name(words, rule))
+    return not _ABOUT.isdisjoint(words) or looks.is_placeholder(item) or _says_name(words, rule)
 
 
 def _says_name(words: Sequence[str], rule: str) -> bool:
