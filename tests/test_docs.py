@@ -176,6 +176,7 @@ def test_the_package_with_an_enricher(tmp_path: Path) -> None:
     assert {json.dumps(line).count('"app.release": "2026.11"') for line in lines(run.stdout)} == {1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tests", sorted(EXAMPLES.glob("test_*.py")), ids=lambda path: path.stem)
 def test_the_examples_with_tests_of_their_own(tests: Path, tmp_path: Path) -> None:
     """R5.4, R4.4: the exporter and the enricher of the guides pass the tests that stand beside them."""

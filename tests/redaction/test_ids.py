@@ -79,6 +79,7 @@ def joined(text: str, chance: random.Random) -> str:
     return f"/{chance.randbytes(8).hex()}/{text}/{uuid.UUID(int=chance.getrandbits(128))}"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("change", "cases"),

@@ -69,9 +69,8 @@ def flat(case: Case) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    "number", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, len(OWN)))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(OWN)))
 def test_what_a_walk_finds_in_a_case_is_never_overlooked(number: int) -> None:
     """Cases of the corpus: as they are, as attributes beside others, as a body, as the name of an event."""
     tool = redactor(number)
@@ -254,6 +253,7 @@ def test_the_hint_of_a_rule_is_found_wherever_the_rule_is() -> None:
                 assert not counts(rule, patterns[rule.id], text), (rule.id, case.id)
 
 
+@pytest.mark.slow
 def test_what_keys_announce_is_found_by_the_parsers_that_are_asked() -> None:
     """The costly parsers are asked where words and signs stand as they need it: what they would find is found."""
     keys = redactor(0)._keys

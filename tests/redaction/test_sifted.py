@@ -75,6 +75,7 @@ def test_all_digits_are_one_to_the_sieve_of_what_is_remembered() -> None:
         assert {*(sieve(said(case)) or ())} <= {*(coarse(_DIGIT.sub("1", said(case))) or ())}, case.id
 
 
+@pytest.mark.slow
 def test_what_is_remembered_without_its_numbers_says_nothing_with_any() -> None:
     """Every eighth case of the corpus, after its like with other numbers, asked of the memory: it hides no hit."""
     asked = hints(Redactor())
