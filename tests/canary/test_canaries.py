@@ -37,6 +37,7 @@ def test_no_canary_leaves_by_console_file_or_otlp(tmp_path: Path) -> None:
     assert leaks(outputs, CANARIES) == []
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_no_canary_is_on_the_console_or_in_the_spool(tmp_path: Path) -> None:
     """Console (pretty), standard error, and the files of the spool while the peer is down."""

@@ -65,6 +65,7 @@ def disk(tmp_path: Path) -> list[str]:
     return small_disk(tmp_path, "512k")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["overflow", "always"])
 def test_20_a_full_disk(tmp_path: Path, disk: list[str], mode: str) -> None:
     """It fills up while the peer is away: memory takes over, health tells; with room again it is used again."""
@@ -237,6 +238,7 @@ for _ in range(20_000):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("peer", ["there", "away"])
 def test_3_kill_9_under_load(start: Start, tmp_path: Path, peer: str) -> None:
     """Mode `always`: what was logged an interval before the kill arrives after the restart; a batch twice at most."""

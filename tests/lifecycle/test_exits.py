@@ -52,6 +52,7 @@ def test_ends_of_a_program(end: str, tmp_path: Path) -> None:
         assert "logspan:" not in running.err
 
 
+@pytest.mark.slow
 def test_all_pipelines_have_the_time_of_one(tmp_path: Path) -> None:
     """R3.2: peers hang, and the program is over in one `shutdown_timeout`; who answers has lost nothing to them."""
     text = """

@@ -188,6 +188,7 @@ def test_the_work_grows_with_the_text_and_not_faster(unit: str) -> None:
     assert any(growth(unit) < 24 for _ in range(4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit", ["a", "4111 ", "password=", "Bearer aB3", '{"a":', "\u200b", "-----BEGIN RSA PRIVATE KEY-----"]
 )

@@ -154,6 +154,7 @@ def trained(number: int) -> Redactor:
     return tool
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from((0, 1, 6, 7)), VALUES, st.none() | TEXTS, st.tuples(*[VALUES | st.just(["x"])] * len(FAMILIAR)))
 def test_what_a_walk_finds_is_never_overlooked_in_records_like_many_before(
@@ -195,6 +196,7 @@ def hints(tool: Redactor) -> tuple[str, ...]:
     return (tool._keys.hint, *(rule.hint or near_hint(rule.near) for rule in SHAPES if rule.hint or rule.near))
 
 
+@pytest.mark.slow
 def test_the_first_look_says_no_only_where_the_sieve_does() -> None:
     """All digits are alike to it: what the sieve names is named, whatever the numbers are."""
     asked = hints(redactor(1))

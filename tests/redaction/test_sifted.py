@@ -59,6 +59,7 @@ def test_what_a_case_holds_is_found_after_the_same_text_with_other_numbers(kind:
         check(tool, "x", None, flat(case))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from([said(case) for case in CASES if len(said(case)) < 400]), st.randoms(use_true_random=False))
 def test_what_is_found_does_not_depend_on_what_was_seen(text: str, chance: Any) -> None:
