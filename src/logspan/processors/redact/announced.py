@@ -12,15 +12,11 @@ from logspan.processors.redact.declared import blocks, calls, sections
 from logspan.processors.redact.ends import Span
 from logspan.processors.redact.siblings import siblings
 from logspan.processors.redact.spoken import commanded, led, said, spoken
-from logspan.processors.redact.structure import assigned, options
+from logspan.processors.redact.structure import PROSE, assigned, options
 from logspan.processors.redact.tables import columns
 
 _REST = "[^\\s\\\"'`:=]*"
 """What a key may have behind its word."""
-_PROSE = (
-    "(?:(?:is|was|has been|set|changed|reset|updated|got|now) ){0,2}"
-    "(?:is|was|are|to|of|from|like|in|equals|as|ist|lautet|est|es|è|é|--?)"
-)
 _NO_WORD = (
     r"(?:[^A-Za-z0-9\s]|[A-Za-z][a-z]*(?:[^a-z\s.,:;!?]|[.,:;!?]+[^\s.,:;!?])"
     r"|[A-Za-z][a-z]{19}|[0-9]+[^0-9\s]|[0-9]{6})"
@@ -29,10 +25,10 @@ _NO_WORD = (
 _ASSIGNING = (
     r"(?:[\\\"'`\])]*|[ \t]?\([\w .@-]+\)|\[[0-9]+\])"
     "(?:\\s*(?:[=!<>\uff1a\uff1d\u2190-\u27ff]|:(?:[^:/]|$)|-{1,2}>)"
-    rf"|[ \t]+(?i:{_PROSE})(?:[ \t]*[:=])?[ \t]+{_NO_WORD})"
+    rf"|[ \t]+(?i:{PROSE})(?:[ \t]*[:=])?[ \t]+{_NO_WORD})"
 )
 """All that stands between a key and its value, and a little more."""
-_OF_WORDS = rf"(?i:(?:auth|phrase|mnemonic|seed)[^\n]*[ \t]{_PROSE}[ \t:=]|cookie[^\n]*[ \t]{_PROSE}[ \t:=][^\n]*=)"
+_OF_WORDS = rf"(?i:(?:auth|phrase|mnemonic|seed)[^\n]*[ \t]{PROSE}[ \t:=]|cookie[^\n]*[ \t]{PROSE}[ \t:=][^\n]*=)"
 """Secrets that may begin with a word: the scheme of an authorization, a phrase, the first of some cookies."""
 _IN_VALUE, _SIGN = r"[^\s\"'`<>{}\[\]\\|]", "[0-9!#$%^&*?@+~\x80-\U0010ffff]"
 _SPEAKING = (

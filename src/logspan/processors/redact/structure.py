@@ -24,12 +24,17 @@ from logspan.processors.redact.rules.keys import PLURALS
 _MARKS = "\u0300-\u036f\u0610-\u06ed\u0900-\u0dff\u0e00-\u0fff"
 """Vowels and accents that are no letters by themselves."""
 _KEY = rf"[A-Za-z_$@\x80-\U0010ffff][\w.$@\-{_MARKS}]{{0,99}}"
+PROSE = (
+    "(?:(?:is|was|has been|set|changed|reset|updated|got|now) ){0,2}"
+    "(?:is|was|are|to|of|from|like|in|equals|as|ist|lautet|est|es|\u00e8|\u00e9|--?)"
+)
+"""What a sentence has between a secret's name and the secret: an expression."""
 _ASSIGNED = re.compile(
     rf"(?<![A-Za-z0-9_$])(?P<key>(?:{_KEY}+(?: (?:[dl]['\u2019])?[\w.$@\-]{{1,32}}+){{0,3}}?)|[0-9][A-Za-z0-9_.-]{{1,40}})"
     rf"(?P<close>(?:{QUOTE})?(?:[\])]|:(?:protected|(?:\"[\w\\]{{1,64}}\":)?private)\])?(?:{QUOTE})?(?:[ \t]?\([\w .@-]{{1,40}}\)(?=[ \t]{{0,4}}[:=])|\[[0-9]{{0,4}}\](?==))?)"
     r"(?P<sep>(?P<typed>:[ \t]{0,4}[&*A-Za-z_.'][A-Za-z_.&*'<>\[\]| ?]{1,40}[ \t]=[ \t]{0,4}(?=[bBrRfFuU]{0,2}[\"'`]))|:[ \t]{0,4}\r?\n[ \t]{1,40}(?![-#]|[\w.-]{1,100}:)|[ \t]{0,48}(?:={1,3}>(?:\s{1,40}(?=[\"']|(?:string|int)\())?|:=|===?|!=|<>|-{1,2}>|=|[\uff1a\uff1d]|[\u2190-\u21ff\u2794-\u27be\u27f0-\u27ff]\ufe0f?|:(?![:/]))[ \t]{0,8}(?:(?:value|got|input|received)[ \t:=]{1,3}(?=[\"'`]))?"
     r"|\s{0,4}:\s{0,40}(?=[\\\"'{\[0-9])"
-    r"|[ \t]{1,4}(?P<prose>(?:(?:is|was|has been|set|changed|reset|updated|got|now) ){0,2}(?:is|was|are|to|of|from|like|in|equals|as|ist|lautet|est|es|\u00e8|\u00e9|--?))"
+    rf"|[ \t]{{1,4}}(?P<prose>{PROSE})"
     r"(?:[ \t]{0,4}[:=])?[ \t]{1,4})",
     re.IGNORECASE,
 )
