@@ -108,7 +108,7 @@ def noting(asked: list[str]) -> Callable[[bytes], bool]:
 
 
 def look(sifted: Sifted, *lines: str, trial: Trial | None = None) -> bool:
-    return sifted.may_find(lines, "\n".join(lines), trial or Trial())
+    return sifted.may_find("\n".join(("", *lines, "")), len(lines) + 2, trial or Trial())
 
 
 def test_a_text_is_not_taken_apart() -> None:
@@ -117,6 +117,7 @@ def test_a_text_is_not_taken_apart() -> None:
     for _ in range(3):
         assert not look(sifted, "api")
         assert not look(sifted, "key")
+    assert not look(sifted, "api", "key")
     assert look(sifted, "api\nkey")
 
 
@@ -140,6 +141,7 @@ def test_the_memory_of_texts_has_an_end() -> None:
     for memory in (sifted._clean, sifted._met):
         assert 0 < len(memory) <= 4_096
         assert max(map(len, memory)) <= 256
+    assert 0 < len(sifted._records) <= 2_048
     assert not any(b"qqq" in text for text in sifted._clean)
     assert asked.count("id " + "q" * 20) == 12_000
 

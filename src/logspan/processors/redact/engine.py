@@ -56,13 +56,19 @@ class Engine:
         self._rules = rules
         self._order = {rule: place for place, rule in enumerate(rules)}
         self._timeout = timeout
-        self._ours = _Group(_finders(rules, keys), (keys.hint, *_hints(rules)), ours=not keys.has_patterns)
+        self._ours = _Group(
+            _finders(rules, keys),
+            (keys.hint, *_hints(rules)),
+            (keys.hint, *_hints_in_one(rules)),
+            ours=not keys.has_patterns,
+        )
         self.may_find = self._ours.may_find
         """Whether the rules that come with logspan may find anything in a value with its key in front."""
         self.may_find_in = self._ours.may_find_in
         """The same of several: see `Sifted.may_find`."""
         own = [rule for rule in rules.values() if rule.own and rule.kind != "key"]
-        self._own = _Group([_Matched(rule) for rule in own], [rule.pattern for rule in own]) if own else None
+        patterns = [rule.pattern for rule in own]
+        self._own = _Group([_Matched(rule) for rule in own], patterns, patterns) if own else None
 
     def rule(self, rule: str) -> Rule:
         """The rule of an id."""
@@ -146,6 +152,17 @@ def _hints(rules: Mapping[str, Rule]) -> list[str]:
     return [rule.hint or (near_hint(rule.near) if rule.near else rule.pattern) for rule in _shapes(rules)]
 
 
+def _hints_in_one(rules: Mapping[str, Rule]) -> list[str]:
+    """The same where it does not matter which rule is named: the words of all that have some are one hint.
+
+    An automaton has to tell what it may still become at each sign; of fifty hints that all may begin there, that is
+    fifty times as much, and a state more for each mixture of them.
+    """
+    shapes = _shapes(rules)
+    words = {word for rule in shapes if not rule.hint for word in rule.near}
+    return [near_hint(words), *(rule.hint or rule.pattern for rule in shapes if rule.hint or not rule.near)]
+
+
 def _shapes(rules: Mapping[str, Rule]) -> list[Rule]:
     return [rule for rule in rules.values() if rule.kind != "key" and not rule.own]
 
@@ -164,10 +181,15 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class _Group:
-    """Rules that look at the same texts, and one sieve over the hints of all."""
+    """Rules that look at the same texts, one sieve that names any of them, and one that tells which."""
 
-    def __init__(self, finders: Sequence[_Finder], hints: Sequence[str], *, ours: bool = False) -> None:
-        """`ours`: nothing of a user's is in the hints but words."""
+    def __init__(
+        self, finders: Sequence[_Finder], hints: Sequence[str], in_one: Sequence[str], *, ours: bool = False
+    ) -> None:
+        """`hints`: one for each rule; `in_one`: fewer that match wherever one of these does.
+
+        `ours`: nothing of a user's is in them but words.
+        """
         self._finders = finders
         self._words = tuple(
             (number, finder.near)
@@ -175,9 +197,10 @@ class _Group:
             if isinstance(finder, _Matched) and finder.near is not None
         )
         self._match = sieve((*hints, WRITTEN_OTHERWISE), alike=ours)
+        self._matches_any = sieve((*in_one, WRITTEN_OTHERWISE), alike=ours)
         self._seen = ids_alike if ours else _unchanged
-        self.may_find_in = Sifted((*hints, WRITTEN_OTHERWISE), self._may_name).may_find if ours else self._may_find_in
-        """Whether any rule may in several texts, given what they are as lines of one: see `Sifted.may_find`."""
+        self.may_find_in = Sifted((*in_one, WRITTEN_OTHERWISE), self._may_name).may_find if ours else self._may_find_in
+        """The same of several texts: see `Sifted.may_find`."""
         self.folded = len(finders)
         """Beside the numbers of rules: a text reads otherwise than it is written."""
         self.encoded = len(finders) + 1
@@ -192,18 +215,13 @@ class _Group:
         return not text.isascii() or self._may_name(text.encode())
 
     def _may_name(self, data: bytes) -> bool:
-        """The same of a text in UTF-8. Its ids are made alike only where one is named: most texts are done before."""
-        if not self._names(data):
-            return False
+        """The same of a text in UTF-8."""
         seen = self._seen(data)
-        return len(seen) == len(data) or self._names(seen)
+        return bool(self._matches_any(seen)) or may_hold_encoded(seen)
 
-    def _names(self, data: bytes) -> bool:
-        return bool(self._match(data)) or may_hold_encoded(data)
-
-    def _may_find_in(self, lines: Sequence[str], joined: str, trial: Trial) -> bool:
-        del lines, trial
-        return self.may_find(joined)
+    def _may_find_in(self, lines: str, count: int, trial: Trial) -> bool:
+        del count, trial
+        return self.may_find(lines)
 
     def named(self, text: str) -> list[int]:
         """The rules that may find something in a text, in any order; `folded` and `encoded` among them."""

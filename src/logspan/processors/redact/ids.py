@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import NamedTuple
 
 from logspan.processors.redact.encoded import HEX_OF_TEXT
 
@@ -12,14 +14,16 @@ _MARKS = bytes(
     for byte in range(256)
 )
 """For `bytes.translate`: `h` for a digit of a hexadecimal number, `x` for what else is in words, and dashes stay."""
-_UUID = b" hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh "
-_WORD = b" " + 16 * b"h"
-_HEX = re.compile(rb"(?!%b|(?:[a-f]{2})?[0-9]{10})[0-9a-f]{16,}(?![0-9A-Za-z-])" % HEX_OF_TEXT.encode())
-"""Neither text in hexadecimal nor a number, nor what may be an IBAN in small letters."""
+_UUID_OR_WORD = re.compile(rb" (?:h{8}-h{4}-h{4}-h{4}-h{12}|(h{16,}))(?= )")
+"""In marks."""
+_OTHER_WORD = re.compile(rb"%b|(?:[a-f]{2})?[0-9]{10}" % HEX_OF_TEXT.encode())
+"""How a word begins that is text in hexadecimal, a number, or what may be an IBAN in small letters."""
+_MOST_FORMS, _LONGEST = 2_048, 2_048
+"""Forms that are remembered, and their characters."""
 ID = b"1f1f1f1f1f1f1f1"
-"""What stands for them: more digits than an expression asks for, fewer than a word has that may be encoded."""
+"""What stands for an id: more digits than an expression asks for, fewer than a word has that may be encoded."""
 
-_ID_MARKS = b" %b " % (len(ID) * b"h")
+Span = tuple[int, int]
 
 
 def ids_alike(data: bytes) -> bytes:
@@ -29,33 +33,60 @@ def ids_alike(data: bytes) -> bytes:
     certain digits or letters does not: no card, no phone number and no word is a part of an id.
     """
     data = b"\n%b\n" % data
-    marks = data.translate(_MARKS)
-    pieces = marks.split(_UUID)
-    if len(pieces) > 1:
-        data = _uuids_alike(data, pieces)
-        marks = _ID_MARKS.join(pieces)
-    return (_words_alike(data, marks) if _WORD in marks else data)[1:-1]
+    return _alike(data, data.translate(_MARKS))[1:-1]
 
 
-def _uuids_alike(data: bytes, pieces: Iterable[bytes]) -> bytes:
-    """`pieces`: the marks of what is between them."""
-    parts: list[bytes] = []
-    start = 0
-    for piece in pieces:
-        end = start + len(piece)
-        parts.append(data[start - 1 if start else 0 : end + 1])
-        start = end + len(_UUID)
-    return ID.join(parts)
+class Form(NamedTuple):
+    """Texts in which the same signs stand at the same places, but for digits and letters."""
+
+    parts: Callable[[bytes], Sequence[bytes]] | None
+    """What is around the ids of such a text; None: it has none."""
+    words: tuple[int, ...]
+    """Where words begin that may be no ids."""
 
 
-def _words_alike(data: bytes, marks: bytes) -> bytes:
-    parts: list[bytes] = []
-    done, start = 0, marks.find(_WORD) + 1
-    while start > 0:
-        word = _HEX.match(data, start)
-        end = start + 16 if word is None else word.end()
-        if word is not None:
-            parts += (data[done:start], ID)
-            done = end
-        start = marks.find(_WORD, end) + 1
-    return b"".join((*parts, data[done:]))
+class Forms:
+    """Makes ids alike in lines that begin and end with an empty one; faster in those that have the form of others.
+
+    `job 17 of <UUID>` has its id where `job 42 of <UUID>` has it, so it is looked for once.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Form] = {}
+
+    def ids_alike(self, lines: bytes) -> bytes:
+        """See `ids_alike`."""
+        marks = lines.translate(_MARKS)
+        form = self._known.get(marks)
+        if form is None:
+            form = self._meet(marks)
+        if form.parts is None:
+            return lines
+        for start in form.words:
+            if _OTHER_WORD.match(lines, start):
+                return _alike(lines, marks)
+        return ID.join(form.parts(lines))
+
+    def _meet(self, marks: bytes) -> Form:
+        ids = [*_UUID_OR_WORD.finditer(marks)]
+        around = _around([(found.start() + 1, found.end()) for found in ids])
+        form = Form(itemgetter(*around) if ids else None, tuple(found.start(1) for found in ids if found[1]))
+        if len(marks) <= _LONGEST:
+            if len(self._known) >= _MOST_FORMS:
+                self._known.clear()
+            self._known[marks] = form
+        return form
+
+
+def _alike(data: bytes, marks: bytes) -> bytes:
+    ids = [
+        (found.start() + 1, found.end())
+        for found in _UUID_OR_WORD.finditer(marks)
+        if not (found[1] and _OTHER_WORD.match(data, found.start(1)))
+    ]
+    return ID.join([data[part] for part in _around(ids)]) if ids else data
+
+
+def _around(spans: Sequence[Span]) -> list[slice]:
+    ends, starts = [0, *(end for _, end in spans)], [*(start for start, _ in spans), None]
+    return [slice(end, start) for end, start in zip(ends, starts, strict=True)]

@@ -69,14 +69,17 @@ class QuickLook:
             joined = _JOINT.join(lines)
         except (TypeError, _ToBeRememberedError):  # not all are of the kind that they have been so far
             return self._closely(texts, attributes)
-        if len(joined) > self._max_length or self._may_find_in(lines, joined, shape.trial):
+        if len(joined) > self._max_length or self._may_find_in(joined, len(lines), shape.trial):
             return self._closely(texts, attributes, named=True)
         return (shape.walked, {}) if shape.walked else _NOTHING
 
     def _lines(self, shape: Shape, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue]) -> list[str]:
-        """All that has to be looked at. Raises `TypeError` where a value is of another kind than before."""
+        """All that has to be looked at, between two empty lines.
+
+        Raises `TypeError` where a value is of another kind than before.
+        """
         values = shape.texts(attributes)
-        lines = [*texts, *(map(add, shape.ahead, values) if shape.ahead else values)]
+        lines = ["", *texts, *(map(add, shape.ahead, values) if shape.ahead else values)]
         if shape.recurring is not None:
             values = shape.recurring(attributes)
             if not self._clean.issuperset(values):
@@ -85,11 +88,12 @@ class QuickLook:
                 lines += filterfalse(self._clean.__contains__, values)
         if shape.numbers is not None:
             values = shape.numbers(attributes)
-            if not (min(values) > _SHORT and max(values) < LEAST_NUMBER):
+            if not sum(map(abs, values)) < LEAST_NUMBER:  # one of them may be large, or is not to be compared
                 lines += [number_text(number) for number in values if not _SHORT < number < LEAST_NUMBER]
         if shape.rest:
             rest = [_line(known, attributes[key]) for key, known in shape.rest]
             lines += [line for line in rest if line is not None]
+        lines.append("")
         return lines
 
     def _closely(

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 from logspan.expressions import digits_alike, sieve
 from logspan.processors.redact.encoded import has_long_word
-from logspan.processors.redact.ids import ids_alike
+from logspan.processors.redact.ids import Forms
 
 _ALIKE = bytes(49 if 48 <= byte <= 57 else byte for byte in range(256))
 _MOST, _LONGEST = 4_096, 256
 """Texts that are remembered, and their characters."""
+_MOST_RECORDS, _LONGEST_RECORD = 2_048, 2_048
+"""The same of all lines of a record."""
 
 
 class Trial:
@@ -19,27 +21,32 @@ class Trial:
     Where there is a name in each they are not, and it costs something to find out.
     """
 
-    __slots__ = ("_helped", "_records", "has_ids")
+    __slots__ = ("_left", "_misses", "has_ids", "hits", "is_on")
 
     def __init__(self) -> None:
-        self._records = self._helped = 0
+        self.hits = self._misses = self._left = 0
+        """`hits`: records that were like others."""
+        self.is_on = True
+        """Whether it is to be found out for one more record."""
         self.has_ids = False
         """Whether they are to be made alike at once: there have been some."""
 
-    def is_on(self) -> bool:
-        """Whether it is to be found out for one more record."""
-        self._records += 1
-        if self._records > _AGAIN:
-            self._records = self._helped = 0
-        return self._records <= _TRIED or self._helped >= _ENOUGH
+    def missed(self) -> None:
+        """A record was not like any other."""
+        self._misses += 1
+        if self._misses + self.hits >= _TRIED:
+            self.is_on = self.hits >= _ENOUGH
+            self.hits = self._misses = 0
+            self._left = _LEFT_OUT
 
-    def helped(self) -> None:
-        """It was like others."""
-        self._helped += 1
+    def left_out(self) -> None:
+        """It was not looked at whether a record was like others."""
+        self._left -= 1
+        self.is_on = self._left <= 0
 
 
-_TRIED, _ENOUGH, _AGAIN = 256, 128, 8_192
-"""Records of a trial, how many of them have to be like others, and after how many there is another trial."""
+_TRIED, _ENOUGH, _LEFT_OUT = 256, 128, 7_936
+"""Records of a trial, how many of them have to be like others, and how many are let be where they are not."""
 
 
 class Sifted:
@@ -53,28 +60,47 @@ class Sifted:
         """`may_find` tells the same of a text (in UTF-8) that has to be looked at."""
         self._match = sieve(tuple(digits_alike(hint, zero="1") for hint in hints))
         self._may_find = may_find
-        self._clean: set[bytes] = set()
+        self._ids_alike = Forms().ids_alike
+        self._records: dict[bytes, int] = {}
+        """All lines of a record, when each of them has been remembered, and how many they are."""
+        self._clean = {b""}
         self._met: dict[bytes, bool] = {}
         """Texts in which there was nothing with the numbers that they had; whether to ask about them without these."""
 
-    def may_find(self, lines: Sequence[str], joined: str, trial: Trial) -> bool:
-        """The same of several, given what they are as lines of one text, and how texts of their kind have done."""
-        if not joined.isascii():
+    def may_find(self, lines: str, count: int, trial: Trial) -> bool:
+        """The same of several, given how such texts have done: so many lines, the first and the last one empty."""
+        if not lines.isascii():
             return True
-        data = joined.encode()
-        if not trial.is_on():
+        data = lines.encode()
+        if not trial.is_on:
+            trial.left_out()
             return self._may_find(data)
-        seen = ids_alike(data) if trial.has_ids else data
-        texts = seen.translate(_ALIKE).split(b"\n")
-        if len(texts) != len(lines):
-            return self._may_find(data)
-        if self._clean.issuperset(texts):
-            trial.helped()
+        seen = self._ids_alike(data) if trial.has_ids else data
+        alike = seen.translate(_ALIKE)
+        if self._records.get(alike) == count:
+            trial.hits += 1
             return False
-        if not trial.has_ids and len(ids_alike(data)) != len(data):
+        return self._may_find_by_line(seen, alike, count, trial)
+
+    def _may_find_by_line(self, seen: bytes, alike: bytes, count: int, trial: Trial) -> bool:
+        texts = alike.split(b"\n")
+        if len(texts) != count:
+            return self._may_find(seen)
+        if self._clean.issuperset(texts):
+            trial.hits += 1
+            self._remember(alike, count)
+            return False
+        if not trial.has_ids and len(ids := self._ids_alike(seen)) != len(seen):
             trial.has_ids = True
-            return self.may_find(lines, joined, trial)
+            return self._may_find_by_line(ids, ids.translate(_ALIKE), count, trial)
+        trial.missed()
         return self._may_find_fresh(seen.split(b"\n"), texts)
+
+    def _remember(self, alike: bytes, count: int) -> None:
+        if len(alike) <= _LONGEST_RECORD:
+            if len(self._records) >= _MOST_RECORDS:
+                self._records.clear()
+            self._records[alike] = count
 
     def _may_find_fresh(self, lines: Sequence[bytes], texts: Sequence[bytes]) -> bool:
         clean = self._clean
@@ -93,6 +119,6 @@ class Sifted:
             self._met.clear()
         if asks and not has_long_word(text) and not self._match(text):
             if len(self._clean) >= _MOST:
-                self._clean.clear()
+                self._clean = {b""}
             self._clean.add(text)
         self._met[text] = asks is None
