@@ -75,9 +75,14 @@ def is_described(text: str, rule: str) -> bool:
     """The same for a mapping or a list as it is written in JSON, escaped or not, in Python, or in YAML without quotes."""
     if len(text) > _LONGEST:
         return False
+    text = _ERROR.sub(r"\g<said>", text)
     return any(
         is_description(_parsed(read, text.replace("\\", "")), rule) for read in (json.loads, ast.literal_eval, _flow)
     )
+
+
+_ERROR = re.compile(r"ErrorDetail\(string=(?P<said>'[^'\\]{0,200}'|\"[^\"\\]{0,200}\"), code='[a-z_]{1,40}'\)")
+"""How Django REST framework writes what it says of a field."""
 
 
 def _flow(text: str) -> object:

@@ -279,17 +279,26 @@ class _Matched(_Finder):
         if pattern is None:  # compiled when it is first asked for: most rules never are
             pattern = self._pattern = Pattern(self.rule.pattern, whole=self.rule.whole)
         for start, end in _in_time(pattern.spans(text), limit):
-            if self.near is not None and not is_about and not self._is_near(self.near, text, start, end):
+            if self.near is not None and not is_about and not self._is_meant(self.near, text, start, end):
                 continue
             place = (start, end) if self._validate is None else self._validate(text, start, end)
             if place is not None:
                 yield Match(*place, self.rule)
 
-    @staticmethod
-    def _is_near(near: re.Pattern[str], text: str, start: int, end: int) -> bool:
-        return near.search(text, max(0, start - _WINDOW), start) is not None or (
-            near.search(text, end, end + _WINDOW // 3) is not None
-        )
+    def _is_meant(self, near: re.Pattern[str], text: str, start: int, end: int) -> bool:
+        """Whether a word stands near, and it is not said by a name of its own that a number is something else."""
+        is_near = near.search(text, max(0, start - _WINDOW), start) or near.search(text, end, end + _WINDOW // 3)
+        if not is_near or self.rule.validator not in _UNCHECKED:
+            return bool(is_near)
+        name = _NAME.search(text, max(0, start - _WINDOW), start)
+        return name is None or _NAMES_NOTHING.search(name[1]) is not None or near.search(name[1]) is not None
+
+
+_UNCHECKED = frozenset({"", "document", "number", "phone-national"})
+"""Validators that nearly any number passes."""
+_NAME = re.compile(r"[\"']([A-Za-z_][\w.-]{0,40})\\{0,4}[\"']\s{0,4}[:=]\s{0,4}\\{0,4}[\"']?\Z")
+_NAMES_NOTHING = re.compile(r"(?i)(?:number|num|no|nr|value|input|text|raw|data|content|document|doc|digits|code|id)\Z")
+"""`"arrival": "2025-0714"`, but not `"value": "..."`."""
 
 
 class _Parsed(_Finder):

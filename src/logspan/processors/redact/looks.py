@@ -70,7 +70,7 @@ _PROSE = frozenset(
         *("self", "new", "read", "write", "list", "get", "create", "update", "delete", "admin", "manage", "origin"),
     }
 )
-_SENTENCE = re.compile(r"(?:(?:[A-Za-z'-]+|[0-9]{1,3})[,;:]? ){1,30}[A-Za-z'-]+[.!?]?")
+_SENTENCE = re.compile(r"(?:(?:[A-Za-z'-]+|[0-9]{1,3})[,;:.]? ){1,30}(?:[A-Za-z'-]+(?:\(s\))?|[0-9]{1,3})[.!?]?")
 _QUESTION = re.compile(r"[A-Z][a-z']{1,20}(?: [A-Za-z']{1,20}){1,8} ?\?")
 """`Forgot your password?`"""
 _OPENINGS = frozenset(
@@ -91,6 +91,7 @@ _OPENINGS = frozenset(
             "a",
         ),
         *("password", "passwords", "input", "incorrect", "wrong", "missing", "cannot", "should", "expected", "both"),
+        *("length", "not", "shorter", "longer", "unknown", "is", "can't"),
     }
 )
 _COMPLAINTS = frozenset(
@@ -109,6 +110,7 @@ _COMPLAINTS = frozenset(
             "too",
         ),
         *("match", "didn't", "doesn't", "don't", "should", "characters", "enter", "expected", "expired", "blank"),
+        *("minimum", "maximum"),
     }
 )
 """First words of what a form says of a field, and words that are in it."""

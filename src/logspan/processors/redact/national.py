@@ -16,20 +16,23 @@ _SIGNED = frozenset({"fi.hetu", "se.personnummer"})
 
 
 def document(text: str, start: int, end: int) -> Place | None:
-    """A passport, a licence: at least five digits, no date and no UUID."""
+    """A passport, a licence: at least four digits, no date and no UUID; of Germany's, one."""
     value = text[start:end]
     digits = sum(map(str.isdigit, value))
+    is_german = digits and _GERMAN.fullmatch(value)
     if (
-        digits < (7 if value.isdigit() else 4)
-        or digits < len(value) // 3
+        (digits < (7 if value.isdigit() else 4) and not is_german)
+        or (digits < len(value) // 3 and not is_german)
         or not alone(text, start, end)
-        or re.fullmatch(r"(?:19|20)\d\d-\d\d-\d\d.*", value)
+        or _DATE.fullmatch(value)
     ):
         return None
     return start, end
 
 
 _DATE = re.compile(r"(?:19|20)\d\d-\d\d-\d\d.*")
+_GERMAN = re.compile(r"[CFGHJKLMNPRTVWXYZ][0-9CFGHJKLMNPRTVWXYZ]{7}[0-9CFGHJKLMNPRTVWXYZ]?")
+"""Its serial number, with a check digit or without: a letter, then letters and digits, no vowel among them."""
 
 
 def us_ssn(text: str, start: int, end: int) -> Place | None:

@@ -13,7 +13,7 @@ def near_expression(words: Iterable[str]) -> re.Pattern[str]:
     """Words as they stand in prose, in keys and in `camelCase`."""
     forms = (_alone(word) if len(word) <= _SHORT else _spelled(word) for word in words)
     spelled = "|".join(sorted(forms, reverse=True))
-    return re.compile(rf"(?:(?<![A-Za-z0-9])|(?<=[a-z])(?=[A-Z]))(?i:{spelled})s?(?![a-z])")
+    return re.compile(rf"(?:(?<![A-Za-z0-9])|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]))(?i:{spelled})s?(?![a-z])")
 
 
 def _alone(word: str) -> str:
@@ -27,13 +27,14 @@ def near_hint(words: Iterable[str]) -> str:
     short = "|".join(_spelled(word) for word in words if len(word) <= _SHORT)
     long = "|".join(_spelled(word) for word in words if len(word) > _SHORT)
     ends = [rf"(?i:{long})s?(?:$|[^a-z])"] * bool(long) + [rf"(?i:{short})s?(?:$|[^a-z0-9])"] * bool(short)
-    return rf"(?:^|[^A-Za-z0-9])(?:{'|'.join(ends)})|[a-z](?:{_capitals(words)})"
+    joined = {word.replace(" ", "") for word in words}
+    capitals, titles = _either(map(str.upper, joined)), _either(word.title().replace(" ", "") for word in words)
+    return rf"(?:^|[^A-Za-z0-9])(?:{'|'.join(ends)})|[a-z](?:{capitals})|[A-Za-z](?:{titles})"
 
 
 def _spelled(word: str) -> str:
     return r"[\s_.'-]{0,2}".join(map(re.escape, word.split(" ")))
 
 
-def _capitals(words: Iterable[str]) -> str:
-    spelled = {form for word in words for form in (word.title().replace(" ", ""), word.upper().replace(" ", ""))}
-    return "|".join(sorted(map(re.escape, spelled)))
+def _either(words: Iterable[str]) -> str:
+    return "|".join(sorted(map(re.escape, words)))

@@ -163,8 +163,16 @@ def _is_possible(number: str) -> bool:
 
 def phone_national(text: str, start: int, end: int) -> Place | None:
     """Seven to thirteen digits behind a word that says so, without the `00` of a country's code."""
-    digits = re.sub(r"\D", "", text[start:end]).removeprefix("00")
-    return (start, end) if 7 <= len(digits) <= 13 and alone(text, start, end) and len(set(digits)) > 2 else None
+    value = text[start:end]
+    digits = re.sub(r"\D", "", value).removeprefix("00")
+    is_number = 7 <= len(digits) <= 13 and len(set(digits)) > 2 and not _DATE.match(value)
+    return (start, end) if is_number and alone(text, start, end) else None
+
+
+_DATE = re.compile(
+    r"(?:19|20)[0-9]{2}([-/.])(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12][0-9]|3[01])(?![0-9])"
+    r"|(?:0?[1-9]|[12][0-9]|3[01])([-/.])(?:0?[1-9]|1[0-2])\2(?:19|20)[0-9]{2}(?![0-9])"
+)
 
 
 def number(text: str, start: int, end: int) -> Place | None:

@@ -353,7 +353,7 @@ class Walk:
     def _said_before(self, template: str, hole: int) -> tuple[str, Key] | None:
         match = _HOLE.search(template, max(0, hole - 80), hole)
         known = self._look(match["key"]) if match else None
-        return (match["key"], known) if match and known and known.rule else None
+        return (match["key"], known) if match and known and (known.rule or known.about) else None
 
     def _arguments(self, holes: Sequence[tuple[str, Key] | None], value: AnyValue, path: str, depth: int) -> AnyValue:
         items = value if isinstance(value, list) else []
@@ -362,7 +362,7 @@ class Walk:
             named = holes[number] if number < len(holes) else None
             inner = f"{path}[{number}]" if self._explains else ""
             if named is not None:
-                redacted.append(self._by_key(named[1], item, inner, named[0], depth + 1))
+                redacted.append(self._under(named[1], item, inner, named[0], depth + 1))
             else:
                 redacted.append(self.value(item, inner, "", depth + 1))
         return redacted

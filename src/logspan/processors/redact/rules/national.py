@@ -11,6 +11,12 @@ def _number(rule: str, pattern: str, validator: str, *near: str, tier: Tier = "e
     return Rule(rule, "pattern", tier=tier, pattern=pattern, validator=validator, near=near)
 
 
+def _written(rule: str, pattern: str, validator: str) -> Rule:
+    """A number that is told by the way in which it is written, and by its check digits."""
+    hint = f"{ALONE}{pattern}"
+    return Rule(rule, "pattern", tier="extended", pattern=rf"\b({pattern})\b", hint=hint, validator=validator)
+
+
 def _digits(number: int, more: int = 0) -> str:
     """So many digits in groups."""
     most = number + more - 1
@@ -31,6 +37,7 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "us-ssn",
         *("ssn", "social", "social security", "social security number", "socialsecuritynumber", "itin", "tax payer"),
         *("taxpayer", "tin", "tax id", "taxid", "taxpayer id", "ssnumber", "ss number"),
+        *("seguro social", "social sec"),
         tier="core",
     ),
     _number("us-aba", _digits(9), "aba", "aba", "routing", "routing number", "rtn", "transit number", "ach"),
@@ -77,6 +84,10 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "license no",
         "licence no",
         "permis de conduire",
+        *("permiso de conducir", "licencia de conducir", "carnet de conducir", "patente di guida", "rijbewijs"),
+        *("rijbewijsnummer", "prawo jazdy", "körkort", "kørekort", "førerkort", "ajokortti", "driving permit"),
+        *("carta de condução", "ehliyet", "führerscheinnummer", "driving licence number", "驾驶证", "運転免許"),
+        *("운전면허", "driver's licence"),
     ),
     _number(
         "passport",
@@ -90,8 +101,10 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "passeport",
         "pasaporte",
         "passaporto",
+        *("passaporte", "paszport", "pasaport", "passnr", "pass nr", "personalausweis", "ausweisnummer", "ausweis"),
+        *("护照", "護照", "여권", "旅券", "паспорт"),
     ),
-    _number("ca-sin", _digits(9), "ca-sin", "sin", "social insurance", "nas"),
+    _number("ca-sin", _digits(9), "ca-sin", "sin", "social insurance", "nas", "assurance sociale"),
     _number("au-tfn", _digits(8, 1), "au-tfn", "tfn", "tax file"),
     _number("au-medicare", _digits(10, 1), "au-medicare", "medicare"),
     _number("in-aadhaar", _digits(12), "in-aadhaar", "aadhaar", "aadhar", "uidai", "आधार", "ஆதார்", "আধার"),
@@ -118,9 +131,19 @@ NATIONAL_RULES: tuple[Rule, ...] = (
     _number("gb-utr", _digits(10), "", "utr", "unique taxpayer"),
     _number("ie-pps", r"(?i)\b([0-9]{7}[A-W][A-IW]?)\b", "", "pps", "ppsn"),
     _number("pl-pesel", _digits(11), "pl-pesel", "pesel"),
-    _number("nl-bsn", _digits(8, 1), "nl-bsn", "bsn", "burgerservicenummer", "sofinummer"),
     _number(
-        "br-cpf",
+        "nl-bsn",
+        _digits(8, 1),
+        "nl-bsn",
+        "bsn",
+        "burgerservicenummer",
+        "burger service nummer",
+        "sofinummer",
+        "sofi nummer",
+    ),
+    _written("br-cpf", r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}", "br-cpf"),
+    _number(
+        "br-cpf-digits",
         r"\b([0-9]{3}\.?[0-9]{3}\.?[0-9]{3}[-. ]?[0-9]{2})\b",
         "br-cpf",
         "cpf",
@@ -130,7 +153,8 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "titular",
         "cliente",
     ),
-    _number("br-cnpj", r"\b([0-9]{2}\.?[0-9]{3}\.?[0-9]{3}/?[0-9]{4}-?[0-9]{2})\b", "br-cnpj", "cnpj"),
+    _written("br-cnpj", r"[0-9]{2}\.[0-9]{3}\.[0-9]{3}/[0-9]{4}-[0-9]{2}", "br-cnpj"),
+    _number("br-cnpj-digits", r"\b([0-9]{2}\.?[0-9]{3}\.?[0-9]{3}/?[0-9]{4}-?[0-9]{2})\b", "br-cnpj", "cnpj"),
     _number(
         "fr-nir",
         r"(?i)\b([12][ .-]?[0-9]{2}[ .-]?[0-9]{2}[ .-]?(?:[0-9]{2}|2[AB])[ .-]?[0-9]{3}[ .-]?[0-9]{3}[ .-]?[0-9]{2})\b",
@@ -167,6 +191,7 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "it-cf",
         "codice fiscale",
         "codicefiscale",
+        "cod fiscale",
         "fiscale",
         "paziente",
         "contribuente",
@@ -188,6 +213,7 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "asiakas",
         "personal identity code",
         "sotu",
+        "personbeteckning",
     ),
     _number(
         "se-personnummer",
@@ -201,6 +227,7 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "person number",
         "personal number",
         "pnr",
+        "person nr",
     ),
     _number(
         "no-fodselsnummer", _digits(11), "no-fnr", "fodselsnummer", "fødselsnummer", "norwegian", "personnummer", "fnr"
@@ -216,6 +243,7 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "주민",
         "jumin",
         "주민등록번호",
+        "주민번호",
         "korean",
     ),
     _number(
@@ -231,6 +259,7 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "identity number",
         "id no",
         "national id",
+        *("identiteitsnommer", "id nommer"),
     ),
     _number(
         "cn-id",
@@ -245,6 +274,8 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "citizen id",
         "national id",
         "身份证",
+        "居民身份证",
+        "证件号码",
         "身份证号",
         "身份证号码",
         "实名认证",
@@ -265,6 +296,7 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "national id",
         "citizen id",
         "บัตรประชาชน",
+        "เลขบัตรประชาชน",
         "เลขประจำตัวประชาชน",
         "citizen",
         "id number",
@@ -292,15 +324,17 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "tin",
         "steuernummer",
     ),
+    _written("be-nn", r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}-[0-9]{3}\.[0-9]{2}", "be-nn"),
     _number(
-        "be-nn",
+        "be-nn-digits",
         r"\b([0-9]{2}[. ]?[0-9]{2}[. ]?[0-9]{2}[- ]?[0-9]{3}[. ]?[0-9]{2})\b",
         "be-nn",
         *("rijksregister", "rijksregisternummer", "rijksregisternr", "nationaal nummer", "national register", "niss"),
         *("insz", "ssin", "insz nummer", "registre", "national number", "numero national", "numéro national"),
         *("nationalnummer", "belgian", "rrn"),
     ),
-    _number("ch-ahv", r"\b(756\.?[0-9]{4}\.?[0-9]{4}\.?[0-9]{2})\b", "ch-ahv", "ahv", "avs", "oasi"),
+    _written("ch-ahv", r"756\.[0-9]{4}\.[0-9]{4}\.[0-9]{2}", "ch-ahv"),
+    _number("ch-ahv-digits", r"\b(756\.?[0-9]{4}\.?[0-9]{4}\.?[0-9]{2})\b", "ch-ahv", "ahv", "avs", "oasi"),
     _number("jp-mynumber", _digits(12), "jp-my", "my number", "mynumber", "マイナンバー", "individual number"),
     _number("mx-curp", r"(?i)\b([A-Z][AEIOUX][A-Z]{2}[0-9]{6}[HMX][A-Z]{5}[A-Z0-9][0-9])\b", "", "curp"),
     _number(
