@@ -1,7 +1,7 @@
 """The redaction corpus: lines and records with secrets in them, and without, as data.
 
-`positive/` and `negative/` hold JSON Lines, one file for each kind; so do `seen/positive/` and `seen/negative/`, for the
-cases that were looked at before they came here. The README tells the format and the rules.
+`positive/` and `negative/` hold JSON Lines, one file for each kind; so do `seen/positive/` and `seen/negative/`, for
+the cases that were looked at before they came here. The README tells the format and the rules.
 """
 
 from __future__ import annotations

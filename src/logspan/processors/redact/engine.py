@@ -13,7 +13,7 @@ from logspan.processors.redact.acceptance import Judge
 from logspan.processors.redact.announced import Announced
 from logspan.processors.redact.encoded import decoded_spans, may_hold_encoded
 from logspan.processors.redact.folding import WRITTEN_OTHERWISE, fold
-from logspan.processors.redact.ids import ids_alike
+from logspan.processors.redact.ids import Forms
 from logspan.processors.redact.keys import KeyRules, key_words
 from logspan.processors.redact.near import near_expression, near_hint
 from logspan.processors.redact.parsers import PARSERS, Parser
@@ -198,7 +198,7 @@ class _Group:
         )
         self._match = sieve((*hints, WRITTEN_OTHERWISE), alike=ours)
         self._matches_any = sieve((*in_one, WRITTEN_OTHERWISE), alike=ours)
-        self._seen = ids_alike if ours else _unchanged
+        self._seen = Forms().ids_alike if ours else _unchanged
         self.may_find_in = Sifted((*in_one, WRITTEN_OTHERWISE), self._may_name).may_find if ours else self._may_find_in
         """The same of several texts: see `Sifted.may_find`."""
         self.folded = len(finders)

@@ -26,16 +26,6 @@ ID = b"1f1f1f1f1f1f1f1"
 Span = tuple[int, int]
 
 
-def ids_alike(data: bytes) -> bytes:
-    """A text (in UTF-8) with the same id in the place of each that stands alone.
-
-    An expression for which any digits may stand there matches as before, as `waka_[a-f0-9-]{6}` does. One that asks for
-    certain digits or letters does not: no card, no phone number and no word is a part of an id.
-    """
-    data = b"\n%b\n" % data
-    return _alike(data, data.translate(_MARKS))[1:-1]
-
-
 class Form(NamedTuple):
     """Texts in which the same signs stand at the same places, but for digits and letters."""
 
@@ -46,16 +36,23 @@ class Form(NamedTuple):
 
 
 class Forms:
-    """Makes ids alike in lines that begin and end with an empty one; faster in those that have the form of others.
+    """Makes ids alike: puts the same one in the place of each that stands alone.
 
-    `job 17 of <UUID>` has its id where `job 42 of <UUID>` has it, so it is looked for once.
+    An expression for which any digits may stand there matches as before, as `waka_[a-f0-9-]{6}` does. One that asks for
+    certain digits or letters does not: no card, no phone number and no word is a part of an id.
+
+    It is faster in texts that have the form of others: `job 17 of <UUID>` has its id where `job 42 of <UUID>` has it.
     """
 
     def __init__(self) -> None:
         self._known: dict[bytes, Form] = {}
 
-    def ids_alike(self, lines: bytes) -> bytes:
-        """See `ids_alike`."""
+    def ids_alike(self, data: bytes) -> bytes:
+        """A text (in UTF-8) with its ids alike."""
+        return self.ids_alike_in_lines(b"\n%b\n" % data)[1:-1]
+
+    def ids_alike_in_lines(self, lines: bytes) -> bytes:
+        """The same of one that begins and ends with an empty line."""
         marks = lines.translate(_MARKS)
         form = self._known.get(marks)
         if form is None:
@@ -64,7 +61,7 @@ class Forms:
             return lines
         for start in form.words:
             if _OTHER_WORD.match(lines, start):
-                return _alike(lines, marks)
+                return self._with_other_words(lines, marks)
         return ID.join(form.parts(lines))
 
     def _meet(self, marks: bytes) -> Form:
@@ -77,14 +74,14 @@ class Forms:
             self._known[marks] = form
         return form
 
-
-def _alike(data: bytes, marks: bytes) -> bytes:
-    ids = [
-        (found.start() + 1, found.end())
-        for found in _UUID_OR_WORD.finditer(marks)
-        if not (found[1] and _OTHER_WORD.match(data, found.start(1)))
-    ]
-    return ID.join([data[part] for part in _around(ids)]) if ids else data
+    @staticmethod
+    def _with_other_words(lines: bytes, marks: bytes) -> bytes:
+        ids = [
+            (found.start() + 1, found.end())
+            for found in _UUID_OR_WORD.finditer(marks)
+            if not (found[1] and _OTHER_WORD.match(lines, found.start(1)))
+        ]
+        return ID.join([lines[part] for part in _around(ids)])
 
 
 def _around(spans: Sequence[Span]) -> list[slice]:

@@ -60,7 +60,7 @@ class Sifted:
         """`may_find` tells the same of a text (in UTF-8) that has to be looked at."""
         self._match = sieve(tuple(digits_alike(hint, zero="1") for hint in hints))
         self._may_find = may_find
-        self._ids_alike = Forms().ids_alike
+        self._ids_alike = Forms().ids_alike_in_lines
         self._records: dict[bytes, int] = {}
         """All lines of a record, when each of them has been remembered, and how many they are."""
         self._clean = {b""}
