@@ -17,13 +17,17 @@ _NAMED = re.compile(r"[A-Za-z]{0,32}[0-9]{0,9}(?:[-_.:/#@][A-Za-z]{0,32}[0-9]{0,
 """What people name things: words with a number behind them, joined by signs."""
 _ADDRESS = re.compile(r"arn:|[a-z][a-z0-9+.-]{1,20}://")
 """Where a secret is kept."""
-_KEY_ID = re.compile(r"(?:0x)?(?:[0-9A-F]{8}){1,2}")
-"""How OpenPGP calls a key."""
+_KEY_ID = re.compile(r"(?:0x)?(?:[0-9A-F]{8}){1,2}|[0-9A-F]{40}")
+"""How OpenPGP calls a key: its id, its fingerprint."""
 _LOCALE = re.compile(r"[a-z]{2}[-_][A-Z]{2}")
 _OBJECT = re.compile(r"[a-z]+(?:-[a-z0-9]{1,20}){0,8}/[a-z]+(?:[.-][a-z0-9]{1,20}){0,8}")
 """`namespace/name`, as Kubernetes calls a secret."""
-_MEASURED = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?(?:[mun\u00b5]?s|sec|min|[hd]|[kKMG]i?B?|bytes|%|x)")
+_MEASURED = re.compile(
+    r"[0-9]{1,3}(?:,[0-9]{3}){1,4}|[0-9]{1,6}(?:\.[0-9]{1,9})?(?:[mun\u00b5]?s|sec|min|[hd]|[kKMG]i?B?|bytes|%|x)"
+)
 """How long it took, how much it was: `/oauth/token 200 in 45ms`."""
+_SOURCE = re.compile(r"[\w.-]{1,60}(?:/[\w.-]{1,60}){1,12}\.[a-z]{1,8}(?::[0-9]{1,6}){0,2}")
+"""Where it stands in a program: `password in tests/conftest.py:14`."""
 _PATH = re.compile(r"(?:~?/|[A-Z]:\\)[\w.\-/\\]*")
 """PWD, the working directory; a file that holds the password."""
 
@@ -52,7 +56,7 @@ def accepts(value: str, found: Judged, *, strict: bool) -> bool:
         return False
     if weak > 1:
         return len(value) >= _MADE and looks.is_random(value) and not (_NAMED.fullmatch(value) or _ADDRESS.match(value))
-    if strict and _MEASURED.fullmatch(value):
+    if strict and (_MEASURED.fullmatch(value) or _SOURCE.fullmatch(value)):
         return False
     if weak or strict:
         is_small = weak and (_LOCALE.fullmatch(value) or (value.isdigit() and len(value) < 6))
@@ -71,6 +75,14 @@ def _is_name_of_header(value: str) -> object:
 
 
 _HEADER = re.compile(r"[Xx](?:-[A-Za-z]{1,16}){1,5}")
+
+
+def _is_choice(value: str) -> bool:
+    """`id-token: write`, `token-v2: control`: what may be done with it, and which of two ways is tried."""
+    return value.lower() in _CHOICES
+
+
+_CHOICES = frozenset({"read", "write", "none", "deny", "allow", "control", "treatment", "variant", "on", "off"})
 
 
 def _has_no_digit(value: str) -> bool:
@@ -117,20 +129,25 @@ def _is_no_session(value: str) -> bool:
 
 
 _NAMED_SHORT = re.compile(r"0x[0-9a-fA-F]{1,16}|[A-Z][a-z]{1,20}(?:[A-Z][a-z]{1,20}){1,4}|[a-z]{2,5}[0-9]{1,2}")
+_CALLED = re.compile(r"[a-z]{3,16}(?:[A-Z][a-z]{2,16}){1,3}")
+"""What a program calls something: `invalidCredentials - bindResponse`."""
 _REFUSED: MappingProxyType[str, Callable[[str], object]] = MappingProxyType(
     {
         "cvv": _has_no_digit,
         "otp": _has_no_digit,
         "pin": _is_no_pin,
         "authorization": lambda value: _is_plain_word(value.strip()),
-        "credential": lambda value: _is_plain_word(value) or _is_file(value),
+        "credential": lambda value: _is_plain_word(value) or _is_file(value) or _CALLED.fullmatch(value),
         "private-key": lambda value: _is_file(value) or _KEY_ID.fullmatch(value),
         "secret": lambda value: _OBJECT.fullmatch(value) or _is_file(value),
         "password": lambda value: _PATH.fullmatch(value) or looks.is_method(value),
         "webhook-url": lambda value: "://" not in value,
         "session": _is_no_session,
         "csrf": lambda value: _is_setting(value) or _is_name_of_header(value),
-        **dict.fromkeys(("token", "api-key"), lambda value: _is_small(value) or _is_name_of_header(value)),
+        **dict.fromkeys(
+            ("token", "api-key"),
+            lambda value: _is_small(value) or _is_name_of_header(value) or _is_choice(value),
+        ),
     }
 )
 """By rule: what a value of it is not."""

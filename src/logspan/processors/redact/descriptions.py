@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 from logspan.processors.redact import looks
@@ -62,7 +63,8 @@ def is_description(value: object, rule: str) -> bool:
             _is_schema(value)
             or _is_scheme(value)
             or all(_is_about(key, item, rule) for key, item in value.items())
-            or (rule == "secret" and _is_reference(value))
+            or (rule == "secret" and (_is_reference(value) or all(map(_is_kept, value.values()))))
+            or _is_kept(value)
         )
     if not isinstance(value, list):
         return False
@@ -124,6 +126,25 @@ def _is_reference(value: object) -> bool:
     if not isinstance(value, dict) or not _REFERENCE.issuperset(value):
         return False
     return all(_LABEL.fullmatch(item) for item in value.values() if isinstance(item, str))
+
+
+def _is_kept(value: object) -> bool:
+    """`{"db": {"file": "./db.txt"}}`: where Compose finds them."""
+    return isinstance(value, dict) and bool(value) and all(_is_place(key, item) for key, item in value.items())
+
+
+def _is_place(key: str, item: object) -> bool:
+    form = _PLACES.get(key)
+    return form is not None and form.fullmatch(str(item)) is not None
+
+
+_PLACES = MappingProxyType(
+    {
+        "file": re.compile(r"(?:[.~]{0,2}/)?[A-Za-z_][\w-]{0,60}(?:/[\w-]{1,60}){0,12}\.[a-z]{2,8}"),
+        "external": re.compile("True|False"),
+        "environment": re.compile("[A-Z_]{2,60}"),
+    }
+)
 
 
 def _is_about(key: str, item: object, rule: str) -> bool:

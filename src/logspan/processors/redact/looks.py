@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 _PLACEHOLDER = re.compile(
-    r"(?:%\w{1,60}%|\$[0-9]{1,3}|@p[0-9]{1,3}|!(?:vault|secret|Ref|Sub|GetAtt|ImportValue|ENV|env|file|include|reference)|(?:ref\+[a-z]+|file|vault|env|ssm|op|awskms|gcpkms|keyvault|secretref|secret|azurekms)://?[^\s]*|file:/[^\s]*|(?:bearer|basic|token) \{[^{}\n]*\}|[A-Za-z0-9_-]{0,8}(?:\*{3,}|\.{3}|\u2026|\u2022{3,})[A-Za-z0-9]{0,4}|x{6,}[A-Za-z0-9]{4}|\*{2,}|(?:x{3,}|y{3,}|z{3,})(?:[.-](?:x{3,}|y{3,}|z{3,})){0,8}|(?:[a-z]{1,20}[-_])?placeholder(?:[-_][a-z]{1,20})?|\.{2,}|-{2,}|_{2,}|#{2,}|•+|%\(?\w*\)?[sdr]|\$?\{+[^{}:=\n]*\}+|\{\{[^{}\n]*\}\}|\$[A-Za-z_]\w*(?:\[|-)?|<[A-Za-z][A-Za-z _./:-]*>|<redacted[^<>\n]*>|\[[^\[\]\n0-9:]{0,60}\]"
+    r"(?:%\w{1,60}%|\$[0-9]{1,3}|@p[0-9]{1,3}|!(?:vault|secret|Ref|Sub|GetAtt|ImportValue|ENV|env|file|include|reference)|(?:ref\+[a-z]+|file|vault|env|ssm|op|awskms|gcpkms|keyvault|secretref|secret|azurekms)://?[^\s]*|file:/[^\s]*|(?:bearer|basic|token) \{[^{}\n]*\}|[A-Za-z0-9_-]{0,8}(?:\*{3,}|\.{3}|\u2026|\u2022{3,})[A-Za-z0-9]{0,4}|x{6,}[A-Za-z0-9]{4}|\*{2,}|(?:x{3,}|y{3,}|z{3,})(?:[.-](?:x{3,}|y{3,}|z{3,})){0,8}|(?:[a-z]{1,20}[-_])?placeholder(?:[-_][a-z]{1,20})?|\.{2,}|-+|_{2,}|#{2,}|•+|%\(?\w*\)?[sdr]|\$?\{+[^{}:=\n]*\}+|\{\{[^{}\n]*\}\}|\$[A-Za-z_]\w*(?:\[|-)?|<[A-Za-z][A-Za-z _./:-]*>|<redacted[^<>\n]*>|\[[^\[\]\n0-9:]{0,60}\]"
     r"|\(?(?:null|none|nil|undefined|true|false|yes|no|empty|unset|not set|redacted|masked|hidden|filtered|removed"
     r"|passwor[dt]|passwd|kennwort|mot de passe|contraseña|senha|wachtwoord|(?:access |refresh )?token|pin|code pin|cvv|otp|api[ _-]?key|weak|strong|medium|required|invalid|incorrect|missing|expired|unchanged|changed|too_?short|too_?long|too_?common|mismatch|n/a|na|omitted|scrubbed|secret|sensitive|string|str|int|bool|bytes|object|optional|protected|encrypted)\)?"
     r"|(?:[a-z]{1,20}\.)?(?:optional|annotated|option|union|secretstr)(?:[\[<][^\n]{0,60}[\]>])?"
-    r"|\?|:\w{1,30}|your[-_][a-z_-]{2,40}|\[?redacted\b(?:[ ,;.=()-]{1,3}(?:[a-z]{1,16}|[0-9]{1,3})){0,8}[\])]{0,2})",
+    r"|\?[a-z]{0,20}\}?|-\}|\$\(.{0,512}|@microsoft\.keyvault\([^()\n]{0,200}\)|ENC\[AES256_GCM.{0,2048}|(?:projects/[\w-]{1,60}/)?secrets/[\w-]{1,120}/versions/\w{1,20}|:\w{1,30}|your[-_][a-z_-]{2,40}|\[?redacted\b(?:[ ,;.=()-]{1,3}(?:[a-z]{1,16}|[0-9]{1,3})){0,8}[\])]{0,2})",
     re.IGNORECASE,
 )
 _PROSE = frozenset(

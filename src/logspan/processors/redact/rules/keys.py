@@ -56,7 +56,21 @@ KEY_RULES: tuple[Rule, ...] = (
             *("pswd", "mdp", "community string", "snmp community", "key string"),
             *("pass word", "pass phrase", "mot de passe", "passwort", "kennwort", "contrasena", "senha", "wachtwoord"),
             *("pre shared key", "preshared key", "network key", "wep key", "wpa key", "requirepass", "masterauth"),
-            *("dbpass", "rootpass", "adminpass", "smtppass", "sshpass", "ftppass", "keypass", "storepass", "mypass"),
+            *(
+                "dbpass",
+                "rootpass",
+                "adminpass",
+                "smtppass",
+                "sshpass",
+                "ftppass",
+                "keypass",
+                "storepass",
+                "srcstorepass",
+                "deststorepass",
+                "srckeypass",
+                "destkeypass",
+                "mypass",
+            ),
             *(
                 "пароль",
                 "密码",
@@ -322,6 +336,7 @@ HARMLESS_KEYS = frozenset(
         *("sort key", "partition key", "primary key", "foreign key", "cache key", "public key", "resume token"),
         *("start token", "end token", "stop token", "pad token", "eos token", "bos token", "unk token", "mask token"),
         *("gpio pin", "map pin", "data pin", "clock pin", "reset pin", "led pin", "service key name"),
+        *("existing secret", "checksum secret", "checksum secrets", "secret ref", "pull secret", "pull secrets"),
         *("test cookie", "cookie test", "first token", "last token", "per token", "to first token", "publickeytoken"),
     }
 )
