@@ -124,11 +124,16 @@ def _is_small(value: str) -> bool:
 
 
 def _is_no_session(value: str) -> bool:
-    """Numbers of processes, places in memory, classes (`session: PipSession`), machines (`user-session:amd64`)."""
+    """Numbers of processes, places in memory, classes (`session: PipSession`), machines (`user-session:amd64`).
+
+    Nor what Twilio calls a `sid`, and what Windows does.
+    """
     return _is_small(value) or looks.is_prose(value) or _NAMED_SHORT.fullmatch(value) is not None
 
 
-_NAMED_SHORT = re.compile(r"0x[0-9a-fA-F]{1,16}|[A-Z][a-z]{1,20}(?:[A-Z][a-z]{1,20}){1,4}|[a-z]{2,5}[0-9]{1,2}")
+_NAMED_SHORT = re.compile(
+    r"[A-Z]{2}[0-9a-f]{32}|S-1-[0-9]{1,2}(?:-[0-9]{1,10}){1,14}|0x[0-9a-fA-F]{1,16}|[A-Z][a-z]{1,20}(?:[A-Z][a-z]{1,20}){1,4}|[a-z]{2,5}[0-9]{1,2}"
+)
 _CALLED = re.compile(r"[a-z]{3,16}(?:[A-Z][a-z]{2,16}){1,3}")
 """What a program calls something: `invalidCredentials - bindResponse`."""
 _REFUSED: MappingProxyType[str, Callable[[str], object]] = MappingProxyType(

@@ -165,13 +165,13 @@ def phone_national(text: str, start: int, end: int) -> Place | None:
     """Seven to thirteen digits behind a word that says so, without the `00` of a country's code."""
     value = text[start:end]
     digits = re.sub(r"\D", "", value).removeprefix("00")
-    is_number = 7 <= len(digits) <= 13 and len(set(digits)) > 2 and not _DATE.match(value)
+    is_number = 7 <= len(digits) <= 13 and len(set(digits)) > 2 and _DATE.search(value) is None
     return (start, end) if is_number and alone(text, start, end) else None
 
 
 _DATE = re.compile(
-    r"(?:19|20)[0-9]{2}([-/.])(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12][0-9]|3[01])(?![0-9])"
-    r"|(?:0?[1-9]|[12][0-9]|3[01])([-/.])(?:0?[1-9]|1[0-2])\2(?:19|20)[0-9]{2}(?![0-9])"
+    r"(?<![0-9])(?:19|20)[0-9]{2}([-/.])(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12][0-9]|3[01])(?![0-9])"
+    r"|(?<![0-9])(?:0?[1-9]|[12][0-9]|3[01])([-/.])(?:0?[1-9]|1[0-2])\2(?:19|20)[0-9]{2}(?![0-9])"
 )
 
 

@@ -38,6 +38,8 @@ _TEMPLATES = frozenset({"msg", "message", "template", "format", "query", "statem
 _ARGUMENTS = frozenset({"args", "params", "parameters", "arguments", "bindings", "values"})
 _HOLE = re.compile(r"(?P<key>[\w.$-]{1,64})[\"'`\\]{0,4}\s{0,4}(?:=|:|=>|\bis|\bto)?\s{0,4}[\"'(]{0,2}$")
 _HOLES = re.compile(r"%(?:\(\w{1,64}\))?[-+0-9.]{0,8}[sdrif]|\{\w{0,64}(?:![rsa])?\}|\?|\$[0-9]{1,3}|:\w{1,64}\b")
+_NAMED_COOKIE = re.compile(r"=[^=;\s]")
+"""A value that has its name with it; at the end of base64 stands an equals sign, too."""
 _NAME = re.compile(r"-{0,2}[A-Za-z][\w.$:-]{0,63}")
 
 
@@ -147,8 +149,12 @@ class Walk:
                 return self._each(key, value, path, context, depth)
             if self._is_spared(key, value, context):
                 return self.value(value, path, "cookie" if rule.id == "cookie" else context, depth, key.about)
-        if rule.id == "cookie" and isinstance(value, dict) and depth <= _MAX_DEPTH:
-            return self._jar(key, value, path, depth)
+        if rule.id == "cookie" and depth <= _MAX_DEPTH:
+            if isinstance(value, dict):
+                return self._jar(key, value, path, depth)
+            if (named := _named_in_pairs(value)) is not None:
+                jar = self._jar(key, named, path, depth)
+                return [[name, item] for name, item in jar.items()]
         if isinstance(value, dict | list):
             self._note(rule, path, 0, len(str(value)))
             return marker(rule.id)
@@ -170,7 +176,7 @@ class Walk:
         if isinstance(value, dict | list):
             are_named = key.rule.id == "cookie" and all(isinstance(item, str) and "=" in item for item in value)
             return bool(key.weak) or are_named or is_description(value, key.rule.id)
-        if key.rule.id == "cookie" and "=" in _text(value):
+        if key.rule.id == "cookie" and _NAMED_COOKIE.search(_text(value)):
             return True
         is_count = not isinstance(value, str | bytes) and context.lower().endswith(PLURALS)
         return is_count or not accepts(_text(value), Judged(key.rule.id, key.weak), strict=False)
@@ -182,7 +188,7 @@ class Walk:
         places = (f"{path}[{number}]" if self._explains else "" for number in range(len(items)))
         return [self._by_key(key, item, place, context, depth + 1) for item, place in zip(items, places, strict=True)]
 
-    def _jar(self, key: Key, jar: Mapping[str, AnyValue], path: str, depth: int) -> AnyValue:
+    def _jar(self, key: Key, jar: Mapping[str, AnyValue], path: str, depth: int) -> dict[str, AnyValue]:
         """Cookies by their names: all but those that nobody is recognised by."""
         return {
             name: value
@@ -386,6 +392,15 @@ def _names(mapping: Mapping[str, AnyValue]) -> Iterator[str]:
         named = _last_text(value) if key == "loc" and isinstance(value, list) else value
         if isinstance(named, str) and len(named) <= 100 and key.lower() in _NAMES:
             yield named
+
+
+def _named_in_pairs(value: AnyValue) -> dict[str, AnyValue] | None:
+    """A list of `[name, value]`, each name once, as a mapping."""
+    if not isinstance(value, list):
+        return None
+    pairs = [(item[0], item[1]) for item in value if isinstance(item, list) and len(item) == 2]
+    named = {name: item for name, item in pairs if isinstance(name, str)}
+    return named if len(named) == len(value) else None
 
 
 def _last(key: str) -> str:

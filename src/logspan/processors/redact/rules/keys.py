@@ -336,6 +336,7 @@ HARMLESS_KEYS = frozenset(
         *("sort key", "partition key", "primary key", "foreign key", "cache key", "public key", "resume token"),
         *("start token", "end token", "stop token", "pad token", "eos token", "bos token", "unk token", "mask token"),
         *("gpio pin", "map pin", "data pin", "clock pin", "reset pin", "led pin", "service key name"),
+        *("call sid", "message sid", "account sid", "recording sid", "conference sid", "service sid", "user sid"),
         *("existing secret", "checksum secret", "checksum secrets", "secret ref", "pull secret", "pull secrets"),
         *("test cookie", "cookie test", "first token", "last token", "per token", "to first token", "publickeytoken"),
     }

@@ -227,7 +227,7 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "person number",
         "personal number",
         "pnr",
-        "person nr",
+        *("person nr", "personal identity number"),
     ),
     _number(
         "no-fodselsnummer", _digits(11), "no-fnr", "fodselsnummer", "fødselsnummer", "norwegian", "personnummer", "fnr"
