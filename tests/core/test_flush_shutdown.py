@@ -455,6 +455,7 @@ def test_a_second_thread_does_not_wait_longer_than_it_said(build: Build, stuck: 
     assert pipeline.shutdown().complete
 
 
+@pytest.mark.slow
 def test_a_hundred_pipelines_leave_nothing_behind() -> None:
     """Threads and descriptors are as before, and the pipelines can be collected (fault 40)."""
     process = psutil.Process()

@@ -196,6 +196,7 @@ def test_a_hanging_endpoint_does_not_hold_the_servers_shutdown() -> None:
         assert time.monotonic() - began < 10.0
 
 
+@pytest.mark.slow
 def test_under_opentelemetry_instrument_there_is_still_one_of_each(tmp_path: Path) -> None:
     """R2.1: the stock auto-instrumentation keeps its providers and its spans, we add the records."""
     program = """

@@ -99,7 +99,7 @@ def test_20_a_full_disk(tmp_path: Path, disk: list[str], mode: str) -> None:
     run(program, tmp_path, mode, on=disk)
 
 
-@pytest.mark.parametrize("mode", ["overflow", "always"])
+@pytest.mark.parametrize("mode", ["overflow", pytest.param("always", marks=pytest.mark.slow)])
 def test_20_a_limit_on_the_size_of_files(tmp_path: Path, mode: str) -> None:
     """RLIMIT_FSIZE: new files are begun, a batch over the limit stays in memory, nothing is lost, nobody killed."""
     program = """

@@ -56,7 +56,9 @@ def test_sigterm_under_load(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spool", [False, True], ids=["no spool", "spool"])
-@pytest.mark.parametrize("answer", [SLOW, HANGS], ids=["slow", "hangs"])
+@pytest.mark.parametrize(
+    "answer", [pytest.param(SLOW, id="slow", marks=pytest.mark.slow), pytest.param(HANGS, id="hangs")]
+)
 def test_sigterm_under_load_ends_a_second_after_the_deadline_at_most(
     answer: Reply, spool: bool, tmp_path: Path
 ) -> None:
@@ -229,7 +231,7 @@ def test_a_signal_inside_a_log_call_waits_for_its_end(tmp_path: Path) -> None:
         assert received(sink)[counts.pid] == {"before": 1, "half-way": 1}
 
 
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_what_is_left_goes_to_the_spool(times: int, tmp_path: Path) -> None:
     """R3.2: with a spool the deadline loses nothing, nor does a second signal; the next one delivers it in order."""
     text = """

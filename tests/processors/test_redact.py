@@ -187,6 +187,7 @@ def test_an_allowed_key_is_still_searched_for_shapes() -> None:
     assert redactor.attributes({"token": TOKEN}) == {"token": "[REDACTED:jwt]"}
 
 
+@pytest.mark.slow
 def test_keys_without_end_do_not_fill_the_memory() -> None:
     """Keys made up per request are remembered up to a number, and judged all the same."""
     redactor = Redactor()

@@ -182,7 +182,9 @@ def growth(unit: str) -> float:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize(
+    "unit", [pytest.param(unit, marks=[pytest.mark.slow] * (number % 6 > 0)) for number, unit in enumerate(UNITS)]
+)
 def test_the_work_grows_with_the_text_and_not_faster(unit: str) -> None:
     """Eight times the text is some eight times the work, not sixty-four: tried again before it is believed."""
     assert any(growth(unit) < 24 for _ in range(4))

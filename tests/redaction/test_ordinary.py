@@ -67,6 +67,7 @@ def test_what_was_found_clean_is_clean_under_its_own_key_only() -> None:
         assert "684885775" not in str(redact(redactor, ("x", {"ssn of kim": "684885775"})).attributes)
 
 
+@pytest.mark.slow
 def test_the_memory_of_clean_values_has_an_end() -> None:
     """So many values of one key and of all keys, and none that is long."""
     redactor = Redactor()

@@ -132,7 +132,7 @@ KEYS = st.one_of(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.integers(0, len(OWN) - 1), VALUES, st.none() | TEXTS, st.dictionaries(KEYS, VALUES, max_size=5))
 def test_what_a_walk_finds_is_never_overlooked(
     number: int, body: Any, event_name: str | None, attributes: dict[str, Any]
@@ -212,11 +212,11 @@ def test_the_hints_of_words_in_one_match_where_one_of_them_does() -> None:
     rules = redactor(1)._rules
     any_of, which = pattern_set(tuple(_hints_in_one(rules)), alike=True), pattern_set(tuple(_hints(rules)), alike=True)
     named = 0
-    for case in CASES:
+    for case in CASES[::4]:
         text = case.text or json.dumps(case.attributes, ensure_ascii=False)
         assert bool(any_of(text)) is bool(which(text)), case.id
         named += bool(which(text))
-    assert 0 < named < len(CASES)
+    assert 0 < named < len(CASES) / 4
 
 
 @pytest.mark.parametrize(

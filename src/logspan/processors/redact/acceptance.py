@@ -66,7 +66,8 @@ def accepts(value: str, found: Judged, *, strict: bool) -> bool:
 
 def _says_nothing(value: str) -> bool:
     stands_for_one = looks.is_placeholder(value) or is_marker(value, RULES)
-    return not value or value.isspace() or stands_for_one or looks.is_complaint(value)
+    is_sign = len(value) < 3 and not any(map(str.isalnum, value))
+    return is_sign or value.isspace() or stands_for_one or looks.is_complaint(value)
 
 
 def _is_name_of_header(value: str) -> object:
@@ -75,6 +76,14 @@ def _is_name_of_header(value: str) -> object:
 
 
 _HEADER = re.compile(r"[Xx](?:-[A-Za-z]{1,16}){1,5}")
+
+
+def _is_kind(value: str) -> object:
+    """`token:software:totp`: words that say of which kind it is."""
+    return _KIND.fullmatch(value)
+
+
+_KIND = re.compile(r"[a-z]{2,20}(?::[a-z]{2,20}){1,4}")
 
 
 def _is_choice(value: str) -> bool:
@@ -148,10 +157,11 @@ _REFUSED: MappingProxyType[str, Callable[[str], object]] = MappingProxyType(
         "password": lambda value: _PATH.fullmatch(value) or looks.is_method(value),
         "webhook-url": lambda value: "://" not in value,
         "session": _is_no_session,
-        "csrf": lambda value: _is_setting(value) or _is_name_of_header(value),
+        "csrf": lambda value: _is_setting(value) or _is_name_of_header(value) or looks.is_word(value),
+        "cookie": _is_plain_word,
         **dict.fromkeys(
             ("token", "api-key"),
-            lambda value: _is_small(value) or _is_name_of_header(value) or _is_choice(value),
+            lambda value: _is_small(value) or _is_name_of_header(value) or _is_choice(value) or _is_kind(value),
         ),
     }
 )

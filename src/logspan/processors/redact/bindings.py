@@ -14,9 +14,9 @@ from logspan.processors.redact.ends import Span
 
 _BOUND = re.compile(
     r"(?i)\b(?:parameters?|params|args|arguments|bindings|binds?|values)[\"']?\s{0,2}[:=]\s{0,2}(?=[\[(]|\$1 = )"
-    r"|\[(?:generated in|cached since|raw sql|no key)[^\[\]\n]{0,80}\]\s{0,2}(?=\()"
+    r"|\s\|\s(?=\()|\[(?:generated in|cached since|raw sql|no key)[^\[\]\n]{0,80}\]\s{0,2}(?=\()"
 )
-_HOLE = r"(?:\?|%s|\$(?P<{}>[0-9]{{1,3}})|:[0-9]{{1,3}})"
+_HOLE = r"(?:\?|%[sdrif]|\$(?P<{}>[0-9]{{1,3}})|:[0-9]{{1,3}})"
 _COLUMN = re.compile(
     rf"(?i)\((?P<columns>[\w\"`\[\].,\s]{{1,4096}})\)\s{{0,8}}(?:output\s[^()]{{1,200}})?values\s{{0,8}}\((?P<holes>(?:[^()]|\([^()]{{0,256}}\)){{1,4096}}+)\)"
     rf"|(?<!\w)(?P<column>\w{{1,64}})[\"`\]]?\s{{0,4}}(?:(?:=|<>|!=|:|like|ilike)\s{{0,4}}(?:\w{{1,40}}\(\s{{0,4}}){{0,2}}|(?<=\s)){_HOLE.format('number')}|{_HOLE.format('other')}"

@@ -49,6 +49,8 @@ _CALLED = frozenset({"name", "label", "title", "description", "owner", "hint", "
 _BY_NAME = ("password", "credential", "authorization")
 _BY_ID = ("session", "cookie", "csrf", "token")
 """Secrets that are called ids."""
+_AUTHENTICATORS = ("webauthn", "public-key", "passkey", "fido2", "u2f")
+"""Credentials that stay with their owner."""
 _LEAST_CODE = 100
 _OF_DIGITS = ("pin", "otp", "cvv")
 """Secrets that a number alone may be."""
@@ -65,6 +67,7 @@ def is_description(value: object, rule: str) -> bool:
             or all(_is_about(key, item, rule) for key, item in value.items())
             or (rule == "secret" and (_is_reference(value) or all(map(_is_kept, value.values()))))
             or _is_kept(value)
+            or (value.get("type") in _AUTHENTICATORS and not any(map(_is_made, value.values())))
         )
     if not isinstance(value, list):
         return False
@@ -162,6 +165,10 @@ def _is_about(key: str, item: object, rule: str) -> bool:
     if not isinstance(item, str) or _is_long(item):
         return False
     return not _ABOUT.isdisjoint(words) or looks.is_placeholder(item) or _says_name(words, rule)
+
+
+def _is_made(item: object) -> bool:
+    return looks.is_random(str(item)) or len(str(item)) > _LONGEST_WORD
 
 
 def _says_name(words: Sequence[str], rule: str) -> bool:

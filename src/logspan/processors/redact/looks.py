@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _PLACEHOLDER = re.compile(
-    r"(?:%\w{1,60}%|\$[0-9]{1,3}|@p[0-9]{1,3}|!(?:vault|secret|Ref|Sub|GetAtt|ImportValue|ENV|env|file|include|reference)|(?:ref\+[a-z]+|file|vault|env|ssm|op|awskms|gcpkms|keyvault|secretref|secret|azurekms)://?[^\s]*|file:/[^\s]*|(?:bearer|basic|token) \{[^{}\n]*\}|[A-Za-z0-9_-]{0,8}(?:\*{3,}|\.{3}|\u2026|\u2022{3,})[A-Za-z0-9]{0,4}|x{6,}[A-Za-z0-9]{4}|\*{2,}|(?:x{3,}|y{3,}|z{3,})(?:[.-](?:x{3,}|y{3,}|z{3,})){0,8}|(?:[a-z]{1,20}[-_])?placeholder(?:[-_][a-z]{1,20})?|\.{2,}|-+|_{2,}|#{2,}|•+|%\(?\w*\)?[sdr]|\$?\{+[^{}:=\n]*\}+|\{\{[^{}\n]*\}\}|\$[A-Za-z_]\w*(?:\[|-)?|<[A-Za-z][A-Za-z _./:-]*>|<redacted[^<>\n]*>|\[[^\[\]\n0-9:]{0,60}\]"
+    r"(?:%\w{1,60}%|\$[0-9]{1,3}|@p[0-9]{1,3}|!(?:vault|secret|Ref|Sub|GetAtt|ImportValue|ENV|env|file|include|reference)(?:[_-]?ref)?|arn:aws[a-z-]{0,10}:\S{1,512}|[\w^().|\\-]{0,40}\[[^\[\]\s]{1,40}-[^\[\]\s]{1,40}\](?:\{[0-9,]{1,8}\}|[+*]).{0,200}|(?:ref\+[a-z]+|file|vault|env|ssm|op|awskms|gcpkms|keyvault|secretref|secret|azurekms)://?[^\s]*|file:/[^\s]*|(?:bearer|basic|token) \{[^{}\n]*\}|[A-Za-z0-9_-]{0,8}(?:\*{3,}|\.{3}|\u2026|\u2022{3,})[A-Za-z0-9]{0,4}|x{6,}[A-Za-z0-9]{4}|\*{2,}|(?:x{3,}|y{3,}|z{3,})(?:[.-](?:x{3,}|y{3,}|z{3,})){0,8}|(?:[a-z]{1,20}[-_])?placeholder(?:[-_][a-z]{1,20})?|\.{2,}|-+|_{2,}|#{2,}|•+|%\(?\w*\)?[sdr]|\$?\{+[^{}:=\n]*\}+|\{\{[^{}\n]*\}\}|\$[A-Za-z_]\w*(?:\[|-)?|<[A-Za-z][A-Za-z _./:-]*>|<redacted[^<>\n]*>|\[[^\[\]\n0-9:]{0,60}\]"
     r"|\(?(?:null|none|nil|undefined|true|false|yes|no|empty|unset|not set|redacted|masked|hidden|filtered|removed"
     r"|passwor[dt]|passwd|kennwort|mot de passe|contraseña|senha|wachtwoord|(?:access |refresh )?token|pin|code pin|cvv|otp|api[ _-]?key|weak|strong|medium|required|invalid|incorrect|missing|expired|unchanged|changed|too_?short|too_?long|too_?common|mismatch|n/a|na|omitted|scrubbed|secret|sensitive|string|str|int|bool|bytes|object|optional|protected|encrypted)\)?"
     r"|(?:[a-z]{1,20}\.)?(?:optional|annotated|option|union|secretstr)(?:[\[<][^\n]{0,60}[\]>])?"
@@ -67,11 +67,25 @@ _PROSE = frozenset(
         *("olvidada", "errata", "obbligatoria", "scaduta", "ongeldig", "verplicht", "verlopen", "obrigatória"),
         *("obrigatoria", "expirada", "errada"),
         *("retype", "repeat", "confirm", "again", "re-enter", "caducado", "manquante", "gelüftet", "fehlerhaft"),
-        *("self", "new", "read", "write", "list", "get", "create", "update", "delete", "admin", "manage", "origin"),
+        *(
+            "chauthtok",
+            "self",
+            "new",
+            "read",
+            "write",
+            "list",
+            "get",
+            "create",
+            "update",
+            "delete",
+            "admin",
+            "manage",
+            "origin",
+        ),
     }
 )
 _SENTENCE = re.compile(r"(?:(?:[A-Za-z'-]+|[0-9]{1,3})[,;:.]? ){1,30}(?:[A-Za-z'-]+(?:\(s\))?|[0-9]{1,3})[.!?]?")
-_QUESTION = re.compile(r"[A-Z][a-z']{1,20}(?: [A-Za-z']{1,20}){1,8} ?\?")
+_QUESTION = re.compile(r"[^\W\d_a-z][^\W\d_]{1,20}(?: [^\W\d_]{1,20}){1,8}[ \xa0]?\?")
 """`Forgot your password?`"""
 _OPENINGS = frozenset(
     {
@@ -116,6 +130,7 @@ _COMPLAINTS = frozenset(
 """First words of what a form says of a field, and words that are in it."""
 _WORD = re.compile(r"[a-z0-9']+")
 _CODE = re.compile(
+    r"[A-Z][A-Za-z]{2,40}\([A-Z][A-Za-z]{2,40}(?:\([0-9]{0,5}\)?)?\)?|[A-Z][A-Za-z]{2,40}\[[A-Za-z_.\[\] |]{1,80}\]|"
     r"(?:\$?[A-Za-z_]+(?:\??\.|::|->))+(?:<[A-Za-z_:<>]{1,60}>|[A-Za-z_]+)(?:\(.*|\[.*)?|[a-z]+(?:_[a-z]+)*\(\)?|[a-z]+(?:[A-Z][a-z]+)+\(\)?|_{0,2}[a-z][a-z_]{2,60}\([A-Za-z_][A-Za-z_.,=\[\] ]*[()]*(?:\.[a-z_]{2,40}\(?\)?)?"
     r"|[a-z_]{2,60}\((?:[a-z_]{2,60}\()?(?:\$[0-9]{1,3}|\?|%s|:\w{1,40})\)?"
     r"|[A-Z][A-Za-z]{2,40}\([a-z_]{2,40}=[\w.]{1,40}\)?"

@@ -55,6 +55,11 @@ def stdnum(module: str, text: str, start: int, end: int) -> Place | None:
     return (start, end) if import_module(f"stdnum.{module}").is_valid(compact) else None
 
 
+def fiscal_code(text: str, start: int, end: int) -> Place | None:
+    """Italy's, also with eIDAS's `TINIT-` in front."""
+    return stdnum("it.codicefiscale", text.replace("TINIT-", "TINIT ", 8) if "TINIT-" in text else text, start, end)
+
+
 def checked(check: Callable[[str], bool], text: str, start: int, end: int) -> Place | None:
     """A check of our own over the letters and digits, for what python-stdnum does not have."""
     compact = "".join(filter(str.isalnum, text[start:end])).upper()
@@ -131,7 +136,7 @@ NATIONAL: MappingProxyType[str, Validator] = MappingProxyType(
         "in-aadhaar": partial(stdnum, "in_.aadhaar"),
         "in-pan": partial(stdnum, "in_.pan"),
         "es-dni": lambda text, start, end: stdnum("es.dni", text, start, end) or stdnum("es.nie", text, start, end),
-        "it-cf": partial(stdnum, "it.codicefiscale"),
+        "it-cf": fiscal_code,
         "se-pnr": partial(stdnum, "se.personnummer"),
         "no-fnr": partial(stdnum, "no.fodselsnummer"),
         "tr-kimlik": partial(stdnum, "tr.tckimlik"),

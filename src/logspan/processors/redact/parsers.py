@@ -34,7 +34,7 @@ _PPK_LINES = re.compile(
     r"Private-Lines: ?[0-9]{1,4}(?:\\{1,8}[nr]|\s){1,4}(?P<lines>[A-Za-z0-9+/=](?:[A-Za-z0-9+/=\s]|\\{1,8}[nr])*+)(?=Private-MAC|\Z|[^A-Za-z0-9])"
 )
 _USERINFO = re.compile(
-    r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,40})(?::|%3[Aa])(?://|%2[Ff]%2[Ff]|\\{0,8}/\\{0,8}/)|(?<![^\s\"'=(])//)"
+    r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,40})(?::|%3[Aa])(?://|%2[Ff]%2[Ff]|\\{0,8}/\\{0,8}/)|(?<![^\s\"'=(])//|(?<=[a-z0-9])//(?=[^\s:/@\"']{1,64}:[^\s/@\"']{3,256}@))"
     r"(?P<user>[^\s:/?#\"'<>@\\]{0,256})(?=(?P<rest>[^\s\"'<>\\]{0,1024}))"
 )
 _HOSTED = re.compile(
@@ -140,8 +140,15 @@ def basic(text: str, judge: Judge) -> Iterator[Span]:
     """RFC 7617: `Basic` and the base64 of `user:password`."""
     del judge
     for match in _BASIC.finditer(text):
-        if _decodes_to_userinfo(match["token"]):
+        token = match["token"]
+        if _decodes_to_userinfo(token) or (
+            len(token) >= _RANDOM and looks.is_random(token) and looks.is_no_name(token)
+        ):
             yield (*match.span("token"), "basic-auth")
+
+
+_RANDOM = 20
+"""Characters of what needs not be readable to be taken for credentials."""
 
 
 def _decodes_to_userinfo(token: str) -> bool:

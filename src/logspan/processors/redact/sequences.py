@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeGuard
+
+from opentelemetry.util.types import AnyValue
 
 from logspan.processors.redact.engine import Match
 
@@ -21,6 +23,15 @@ def is_command(items: Sequence[object], context: str) -> TypeGuard[list[str]]:
     if not _are_texts(items):
         return False
     return context.rpartition(".")[2].lower() in _COMMAND_KEYS or any(text[:1] == "-" for text in items[1:])
+
+
+def named_in_pairs(value: AnyValue) -> Mapping[str, AnyValue] | None:
+    """A mapping as it is, and a list of `[name, value]`, each name once, as a mapping."""
+    if not isinstance(value, list):
+        return value if isinstance(value, dict) else None
+    pairs = [(item[0], item[1]) for item in value if isinstance(item, list) and len(item) == 2]
+    named = {name: item for name, item in pairs if isinstance(name, str)}
+    return named if len(named) == len(value) else None
 
 
 def _are_texts(items: Sequence[object]) -> TypeGuard[list[str]]:

@@ -25,7 +25,7 @@ _SIBLING = re.compile(
     rf"(?<![A-Za-z0-9])(?:name|(?:parameter)?key|path|field|header|param|parameter|variable|property|attribute|label|k|id)(?:{QUOTE})?\s{{0,4}}[:=]\s{{0,4}}"
     rf"(?:{QUOTE})(?P<key>[^\"'`\\\n<>]{{1,100}})(?:{QUOTE})[\s,;)]{{1,8}}"
     rf"(?:(?:{QUOTE})?(?:type|id|class|in|secure|sensitive)(?:{QUOTE})?\s{{0,4}}[:=]\s{{0,4}}(?:{QUOTE})?[\w-]{{0,40}}(?:{QUOTE})?[\s,;]{{1,8}}){{0,3}}"
-    rf"(?:{QUOTE})?(?:(?:parameter)?value|val|v|content|data)(?:{QUOTE})?\s{{0,4}}[:=]\s{{0,4}}",
+    rf"(?:{QUOTE})?(?:(?:parameter|rejected_?)?value|val|v|content|data|input)(?:{QUOTE})?\s{{0,4}}[:=]\s{{0,4}}",
     re.IGNORECASE,
 )
 _INVALID = re.compile(  # an error of pydantic's, as FastAPI's `exc.errors()` has them
@@ -33,7 +33,7 @@ _INVALID = re.compile(  # an error of pydantic's, as FastAPI's `exc.errors()` ha
     rf"(?:,\s{{0,4}}\d{{0,9}}){{0,4}}\s{{0,4}}[)\]][^\n]{{0,400}}?(?:{QUOTE})input(?:{QUOTE})\s{{0,4}}:\s{{0,4}}"
 )
 _INVALID_TEXT = re.compile(  # the same as the exception's text
-    r"(?:^|\n)(?P<key>[\w.]{1,100})\n {2}[^\n]{0,400}?\[type=\w{1,60}, input_value="
+    r"(?:^|\n)(?P<key>[\w.]{1,100})\n {2}[^\n]{0,400}?\[type=(?!missing\b)\w{1,60}, input_value="
 )
 _YAML_SIBLING = re.compile(
     r"(?<![A-Za-z0-9])(?:name|key|k):[ \t]{1,4}[\"']?(?P<key>[A-Za-z_][\w.-]{1,100})[\"']?[ \t]{0,4}\r?\n[ \t]{0,40}(?:value|val|v):[ \t]{1,4}",

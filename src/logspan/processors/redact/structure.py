@@ -48,6 +48,8 @@ _CHANGED = re.compile(r"[\"']?[ \t]{1,4}to[ \t]{1,4}[\"']?(?P<value>[^\s\"',;]{4
 _REPLACED = re.compile(r"[\"']?[ \t]{1,4}(?:-{1,2}>|=>|\u2192)[ \t]{1,4}(?=[\"'])")
 _PHRASE_KEY = re.compile(r"(?i)phrase|mnemonic|seed")
 _PHRASE = re.compile(r"[\"']?(?P<words>[a-z]{2,12}(?:[ -][a-z]{2,12}){2,24})")
+_IN_FOURS = re.compile(r"[\"']?(?P<words>[a-z]{4}(?: [a-z]{4}){3})(?![\w'])")
+"""A password for one application, as Google shows it."""
 _LINKING = re.compile(r"(?i) (?:is|was|are|as|to|of|now|field|value|set|=|:|for(?: [\w.@-]{1,64}){1,3})$")
 _BARE = re.compile(r"[^\s\"'`&;<>\\,|\u3001\u3002\uff0c\uff1b]{1,8192}")
 _BARE_MORE = re.compile(
@@ -69,7 +71,7 @@ def assigned(text: str, judge: Judge) -> Iterator[Span]:
     outer: re.Match[str] | None = None
     while (match := _ASSIGNED.search(text, position)) is not None:
         position = match.end()
-        found = judge(match["key"]) or judge(_LINKING.sub("", match["key"])) or _reported(text, match, judge)
+        found = None if _is_of_program(text, match) else _announced(text, match, judge)
         if found is None and outer is not None:
             found = _below(text, outer, match, judge)
         if found is not None and text.startswith("{", match.end()):
@@ -82,13 +84,35 @@ def assigned(text: str, judge: Judge) -> Iterator[Span]:
             yield from parts.spans
             position = parts.end
             continue
-        phrase = _PHRASE.match(text, match.end()) if _PHRASE_KEY.search(match["key"]) else None
+        phrase = _phrase(text, match, found)
         span = phrase.span("words") if phrase else _assigned_value(text, match, found)
         if span is not None:
             yield (*span, found.rule)
             position = max(span[1], position)
             yield from ((*more, found.rule) for more in _changed(text, match, position, found))
             yield from ((*more, found.rule) for more in _listed(text, span, match["key"]))
+
+
+def _announced(text: str, match: re.Match[str], judge: Judge) -> Judged | None:
+    key = match["key"]
+    return judge(key) or judge(_LINKING.sub("", key)) or _reported(text, match, judge)
+
+
+def _is_of_program(text: str, match: re.Match[str]) -> bool:
+    """`class Token(Base):`, and `jwt.exceptions.InvalidToken: {...}`: what went wrong, not what it went wrong with."""
+    is_error = text.startswith("{", match.end()) and _ERROR.fullmatch(match["key"]) is not None
+    return is_error or match["key"].startswith("class ")
+
+
+_ERROR = re.compile(r"(?:\w{1,60}\.){1,8}(?:[A-Z][a-z]+)*(?:Invalid|Expired|Missing|Unknown|INVALID_|EXPIRED_)\w{1,60}")
+
+
+def _phrase(text: str, match: re.Match[str], found: Judged) -> re.Match[str] | None:
+    """A secret of several words."""
+    if _PHRASE_KEY.search(match["key"]):
+        return _PHRASE.match(text, match.end())
+    fours = _IN_FOURS.match(text, match.end()) if found.rule == "password" else None
+    return None if fours is None or any(map(looks.is_prose, fours["words"].split())) else fours
 
 
 def _changed(text: str, match: re.Match[str], end: int, found: Judged) -> Iterator[tuple[int, int]]:
@@ -154,6 +178,8 @@ _IN_PARTS = MappingProxyType({"cookie": cookies, "authorization": challenge})
 
 def _assigned_value(text: str, match: re.Match[str], found: Judged) -> tuple[int, int] | None:
     quoted = any(quote in match["close"] for quote in "'\"`")
+    if _CLOSED.match(text, match.end()) and text[match.start() - 1 : match.start()] == text[match.end()]:
+        return None
     separator = match["sep"].strip()
     span = value_at(text, match.end(), found, separator, prose=bool(match["prose"]), quoted=quoted)
     if span is None:
@@ -170,6 +196,10 @@ def _assigned_value(text: str, match: re.Match[str], found: Judged) -> tuple[int
     if value.isdigit() and _is_count(match["key"].lower().rstrip("\"'"), value):
         return None
     return span
+
+
+_CLOSED = re.compile(r"[\"'`] [a-z]")
+"""`while splitting "token:" header line`: the quote is the end of one that began in front of the key."""
 
 
 def _is_compared(text: str, separator: str, span: tuple[int, int]) -> bool:

@@ -15,7 +15,8 @@ from logspan.processors.redact.finding import FAILED, Finding
 from logspan.processors.redact.header_values import is_preference
 from logspan.processors.redact.rule import Rule, marker
 from logspan.processors.redact.rules.keys import PLURALS
-from logspan.processors.redact.sequences import has_key_lines, is_command, shares
+from logspan.processors.redact.sequences import has_key_lines, is_command, named_in_pairs, shares
+from logspan.processors.redact.templates import is_arguments, names_of_arguments
 from logspan.values import CUT, MAX_TEXT, clean_value, cut_text
 
 _MAX_DEPTH = 40
@@ -34,10 +35,6 @@ VALUES = frozenset(
         *("oldvalue", "newvalue", "input"),
     }
 )
-_TEMPLATES = frozenset({"msg", "message", "template", "format", "query", "statement", "sql", "event", "body"})
-_ARGUMENTS = frozenset({"args", "params", "parameters", "arguments", "bindings", "values"})
-_HOLE = re.compile(r"(?P<key>[\w.$-]{1,64})[\"'`\\]{0,4}\s{0,4}(?:=|:|=>|\bis|\bto)?\s{0,4}[\"'(]{0,2}$")
-_HOLES = re.compile(r"%(?:\(\w{1,64}\))?[-+0-9.]{0,8}[sdrif]|\{\w{0,64}(?:![rsa])?\}|\?|\$[0-9]{1,3}|:\w{1,64}\b")
 _NAMED_COOKIE = re.compile(r"=[^=;\s]")
 """A value that has its name with it; at the end of base64 stands an equals sign, too."""
 _NAME = re.compile(r"-{0,2}[A-Za-z][\w.$:-]{0,63}")
@@ -149,15 +146,8 @@ class Walk:
                 return self._each(key, value, path, context, depth)
             if self._is_spared(key, value, context):
                 return self.value(value, path, "cookie" if rule.id == "cookie" else context, depth, key.about)
-        if rule.id == "cookie" and depth <= _MAX_DEPTH:
-            if isinstance(value, dict):
-                return self._jar(key, value, path, depth)
-            if (named := _named_in_pairs(value)) is not None:
-                jar = self._jar(key, named, path, depth)
-                return [[name, item] for name, item in jar.items()]
         if isinstance(value, dict | list):
-            self._note(rule, path, 0, len(str(value)))
-            return marker(rule.id)
+            return self._in_one(key, rule, value, path, depth)
         text = _text(value)
         if self._allows(text):
             return value
@@ -167,6 +157,15 @@ class Walk:
             return self._failed(rule.id, path, text)
         self._note(rule, path, 0, len(text))
         return replaced
+
+    def _in_one(self, key: Key, rule: Rule, value: AnyValue, path: str, depth: int) -> AnyValue:
+        """A mapping or a list as a whole, but for cookies with their names."""
+        named = named_in_pairs(value)
+        if rule.id == "cookie" and depth <= _MAX_DEPTH and named is not None:
+            jar = self._jar(key, named, path, depth)
+            return jar if isinstance(value, dict) else [[name, item] for name, item in jar.items()]
+        self._note(rule, path, 0, len(str(value)))
+        return marker(rule.id)
 
     @staticmethod
     def _is_spared(key: Key, value: AnyValue, context: str) -> bool:
@@ -346,20 +345,16 @@ class Walk:
 
     def _holes(self, mapping: Mapping[str, AnyValue], asked: Iterable[str]) -> dict[str, list[tuple[str, Key] | None]]:
         """A template and its arguments: for each argument, what the template says of it."""
-        arguments = [key for key in asked if isinstance(mapping[key], list) and _last(key) in _ARGUMENTS]
-        if not arguments:
-            return {}
-        for key, value in mapping.items():
-            if isinstance(value, str) and _last(key) in _TEMPLATES:
-                holes = [self._said_before(value, match.start()) for match in _HOLES.finditer(value[:8192])]
-                if any(holes):
-                    return dict.fromkeys(arguments, holes)
+        arguments = [key for key in asked if is_arguments(key, mapping[key])]
+        for names in names_of_arguments(mapping) if arguments else ():
+            holes = [self._said(name) for name in names]
+            if any(holes):
+                return dict.fromkeys(arguments, holes)
         return {}
 
-    def _said_before(self, template: str, hole: int) -> tuple[str, Key] | None:
-        match = _HOLE.search(template, max(0, hole - 80), hole)
-        known = self._look(match["key"]) if match else None
-        return (match["key"], known) if match and known and (known.rule or known.about) else None
+    def _said(self, name: str) -> tuple[str, Key] | None:
+        known = self._look(name)
+        return (name, known) if known.rule or known.about else None
 
     def _arguments(self, holes: Sequence[tuple[str, Key] | None], value: AnyValue, path: str, depth: int) -> AnyValue:
         items = value if isinstance(value, list) else []
@@ -392,19 +387,6 @@ def _names(mapping: Mapping[str, AnyValue]) -> Iterator[str]:
         named = _last_text(value) if key == "loc" and isinstance(value, list) else value
         if isinstance(named, str) and len(named) <= 100 and key.lower() in _NAMES:
             yield named
-
-
-def _named_in_pairs(value: AnyValue) -> dict[str, AnyValue] | None:
-    """A list of `[name, value]`, each name once, as a mapping."""
-    if not isinstance(value, list):
-        return None
-    pairs = [(item[0], item[1]) for item in value if isinstance(item, list) and len(item) == 2]
-    named = {name: item for name, item in pairs if isinstance(name, str)}
-    return named if len(named) == len(value) else None
-
-
-def _last(key: str) -> str:
-    return key.rpartition(".")[2].lower()
 
 
 def _text(value: AnyValue) -> str:

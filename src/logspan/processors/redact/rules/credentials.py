@@ -48,7 +48,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         "command-line",
         "parser",
         parser="command",
-        hint=r"(?i)\bcurl\b|\s-[apwku]\b|\bAUTH[\s\"]|\bLOGIN\s|\bwget\b|-(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bvault login|\bhttps? -|\bxhs? -|\bnet user?\b|rabbitmqctl|\bSETUSER\b|\bIDENTIFY |[\"\']PASS |ConvertTo-Secure|\bopenssl enc\b|\bsqlplus|\bsqlldr|(?:imp|exp)dp\b|\brman\b|\| ?(?:chpasswd|passwd|sudo|gpg|kinit|cryptsetup)|\bpsexec|\buser(?:add|mod)|\bsnmp[a-z]+ |\bsnmp-server|\bssh-keygen|put-parameter|keyvault secret|\blftp\b|freerdp|\bmstsc\b",
+        hint=r"(?i)\bcurl\b|[\s\"\']-[apwku]\b|\bAUTH[\s\"]|\bLOGIN\s|\bwget\b|-(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bvault login|\bhttps? -|\bxhs? -|\bnet user?\b|rabbitmqctl|\bSETUSER\b|\bIDENTIFY |[\"\']PASS |ConvertTo-Secure|\bopenssl enc\b|\bsqlplus|\bsqlldr|(?:imp|exp)dp\b|\brman\b|\| ?(?:chpasswd|passwd|sudo|gpg|kinit|cryptsetup)|\bpsexec|\buser(?:add|mod)|\bsnmp[a-z]+ |\bsnmp-server|\bssh-keygen|put-parameter|keyvault secret|\blftp\b|freerdp|\bmstsc\b",
     ),
     Rule(
         "sql",
@@ -150,11 +150,11 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
     Rule(
         "login-pair",
         "pattern",
-        pattern=r"(?i)\b(?:login|logon|log in|logged (?:in|on)|credentials?|creds|auth|signin|addauth \w{1,16}|user|user(?:name)?(?: ?[/&+] ?| and )pass(?:word|wd)?)"
+        pattern=r"(?i)\b(?:login|logon|log in|logged (?:in|on)|credentials?|creds|auth|signin|addauth \w{1,16}|user|\(?user(?:name)?(?: ?[/&+] ?| and )pass(?:word|wd)?\)?)"
         r"(?: (?:as|for|with|attempt|using))?[ :=]{1,3}[\w.@-]{1,64}(?:[/:]| / )([^\s/:,;\"']{8,128})"
         r"|(?:auth|login|credentials?|creds)(?: ?= ?| )?[(\[]\s{0,4}[bru]?[\"'][^\"'\n]{1,64}[\"'],\s{0,4}[bru]?[\"']([^\"'\n]{6,128})[\"']"
         r"|(?:auth|login) ?\([\w.@-]{1,64}, ?([^\s,()\"']{8,128})\)",
-        hint=r"(?i)(?:(?:log[io]n|logged (?:in|on)|credentials?|creds|log in|signin|auth|user|addauth \w+)(?: (?:as|for|with|attempt|using))?|pass(?:word|wd)?)[ :=]+[\w.@-]+(?:[/:]| / )"
+        hint=r"(?i)(?:(?:log[io]n|logged (?:in|on)|credentials?|creds|log in|signin|auth|user|addauth \w+)(?: (?:as|for|with|attempt|using))?|pass(?:word|wd)?\)?)[ :=]+[\w.@-]+(?:[/:]| / )"
         r"|(?:auth|login|credentials?|creds)[ =]*[(\[]\s*[bru]?[\"']|(?:auth|login) ?\([\w.@-]+, ?[^\s\"']",
         validator="login-password",
     ),

@@ -262,7 +262,15 @@ KEY_RULES: tuple[Rule, ...] = (
         keys=(
             *("session id", "sessionid", "session", "sessid", "phpsessid", "jsessionid", "connect sid", "sid"),
             *("asp net session id", "session cookie", "laravel session", "auth session", "remember me"),
-            *("remember token", "gitlab session", "user session", "sess id", "sessiontoken", "session ids"),
+            *(
+                "remember token",
+                "gitlab session",
+                "user session",
+                "sess id",
+                "sessiontoken",
+                "session ids",
+                "session index",
+            ),
         ),
     ),
     Rule(
@@ -284,7 +292,7 @@ KEY_RULES: tuple[Rule, ...] = (
         "key",
         keys=(
             *("cvv", "cvc", "cvv2", "cvc2", "cvn", "csc", "card verification value", "card verification code"),
-            *("card security code", "card code", "cardcode", "cvv code", "cvc code"),
+            *("card security code", "card code", "cardcode", "cvv code", "cvc code", "cv number", "cvnumber"),
         ),
     ),
     Rule(
@@ -337,6 +345,7 @@ HARMLESS_KEYS = frozenset(
         *("start token", "end token", "stop token", "pad token", "eos token", "bos token", "unk token", "mask token"),
         *("gpio pin", "map pin", "data pin", "clock pin", "reset pin", "led pin", "service key name"),
         *("call sid", "message sid", "account sid", "recording sid", "conference sid", "service sid", "user sid"),
+        *("forgot password", "forgotten password"),
         *("existing secret", "checksum secret", "checksum secrets", "secret ref", "pull secret", "pull secrets"),
         *("test cookie", "cookie test", "first token", "last token", "per token", "to first token", "publickeytoken"),
     }

@@ -191,7 +191,7 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "it-cf",
         "codice fiscale",
         "codicefiscale",
-        "cod fiscale",
+        *("cod fiscale", "fiscal number", "spid"),
         "fiscale",
         "paziente",
         "contribuente",

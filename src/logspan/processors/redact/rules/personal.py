@@ -132,6 +132,7 @@ PERSONAL_RULES: tuple[Rule, ...] = (
             "crypto",
             "sender",
             "receiver",
+            *("usdc", "usdt", "erc20", "metamask", "address", "on chain", "transfer"),
         ),
     ),
     Rule(
