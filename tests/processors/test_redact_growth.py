@@ -165,6 +165,14 @@ UNITS = [
         '"password","a"\n',
         "password,\n",
         "x***",
+        "a.b.c.InvalidToken: {",
+        "token: [ErrorDetail(string='a', code='b'), ",
+        "password: abcd efgh ijkl mnop ",
+        "a//b:cde",
+        "password=[a-z]{8}[",
+        "password in a/b/c.d/",
+        "Token: TTTokenTToken",
+        "session=%d | (",
     ),
 ]
 

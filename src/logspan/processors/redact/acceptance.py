@@ -94,6 +94,12 @@ def _is_choice(value: str) -> bool:
 _CHOICES = frozenset({"read", "write", "none", "deny", "allow", "control", "treatment", "variant", "on", "off"})
 
 
+_CONSENT = frozenset(
+    {"accepted", "rejected", "declined", "denied", "granted", "all", "necessary", "essential", "partial"}
+)
+"""`cookies=rejected`: what somebody said to a banner."""
+
+
 def _has_no_digit(value: str) -> bool:
     return not any(map(str.isdigit, value))
 
@@ -158,7 +164,7 @@ _REFUSED: MappingProxyType[str, Callable[[str], object]] = MappingProxyType(
         "webhook-url": lambda value: "://" not in value,
         "session": _is_no_session,
         "csrf": lambda value: _is_setting(value) or _is_name_of_header(value) or looks.is_word(value),
-        "cookie": _is_plain_word,
+        "cookie": lambda value: value.lower() in _CONSENT,
         **dict.fromkeys(
             ("token", "api-key"),
             lambda value: _is_small(value) or _is_name_of_header(value) or _is_choice(value) or _is_kind(value),

@@ -132,7 +132,7 @@ PERSONAL_RULES: tuple[Rule, ...] = (
             "crypto",
             "sender",
             "receiver",
-            *("usdc", "usdt", "erc20", "metamask", "address", "on chain", "transfer"),
+            *("usdc", "usdt", "erc20", "metamask", "on chain"),
         ),
     ),
     Rule(
