@@ -51,6 +51,9 @@ _BY_ID = ("session", "cookie", "csrf", "token")
 """Secrets that are called ids."""
 _AUTHENTICATORS = ("webauthn", "public-key", "passkey", "fido2", "u2f")
 """Credentials that stay with their owner."""
+_LONGEST_LABEL = 20
+_OF_BOARD = frozenset({"gpio", "bcm", "board", "mode", "pull", "direction", "edge"})
+"""What is said of the pin of a board."""
 _LEAST_CODE = 100
 _OF_DIGITS = ("pin", "otp", "cvv")
 """Secrets that a number alone may be."""
@@ -67,6 +70,7 @@ def is_description(value: object, rule: str) -> bool:
             or all(_is_about(key, item, rule) for key, item in value.items())
             or (rule == "secret" and (_is_reference(value) or all(map(_is_kept, value.values()))))
             or _is_kept(value)
+            or (rule == "pin" and _OF_BOARD.issuperset(value))
             or (value.get("type") in _AUTHENTICATORS and not any(map(_is_made, value.values())))
         )
     if not isinstance(value, list):
@@ -168,7 +172,7 @@ def _is_about(key: str, item: object, rule: str) -> bool:
 
 
 def _is_made(item: object) -> bool:
-    return looks.is_random(str(item)) or len(str(item)) > _LONGEST_WORD
+    return len(str(item)) > _LONGEST_LABEL
 
 
 def _says_name(words: Sequence[str], rule: str) -> bool:

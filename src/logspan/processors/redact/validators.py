@@ -13,7 +13,7 @@ from logspan.processors.redact import looks
 from logspan.processors.redact.cards import card
 from logspan.processors.redact.national import NATIONAL
 from logspan.processors.redact.places import Place, Validator, alone
-from logspan.processors.redact.wallets import base58check, wallet
+from logspan.processors.redact.wallets import base58check, ethereum, wallet
 
 _NO_TLD = frozenset(
     {
@@ -205,6 +205,7 @@ VALIDATORS: MappingProxyType[str, Validator] = MappingProxyType(
         "number": number,
         "ip": ip,
         "wallet": wallet,
+        "ethereum": ethereum,
         "base58check": base58check,
         **NATIONAL,
     }

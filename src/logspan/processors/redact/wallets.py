@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from logspan.processors.redact.places import Place
 
@@ -28,6 +29,14 @@ def _base58check(value: str) -> bool:
     data = number.to_bytes((number.bit_length() + 7) // 8, "big")
     data = bytes(len(value) - len(value.lstrip("1"))) + data
     return len(data) > 4 and hashlib.sha256(hashlib.sha256(data[:-4]).digest()).digest()[:4] == data[-4:]
+
+
+def ethereum(text: str, start: int, end: int) -> Place | None:
+    """An account's address; that of a contract is everybody's."""
+    return None if _CONTRACT.search(text, max(0, start - 32), start) else (start, end)
+
+
+_CONTRACT = re.compile(r"(?i)(?:contract|verifying_?contract|token)(?: address)?[\"']?[ :=]{1,3}[\"']?\Z")
 
 
 def wallet(text: str, start: int, end: int) -> Place | None:

@@ -119,6 +119,7 @@ PERSONAL_RULES: tuple[Rule, ...] = (
         tier="extended",
         action="hash",
         pattern=r"\b(0x[a-fA-F0-9]{40})\b",
+        validator="ethereum",
         near=(
             "wallet",
             "ethereum",
