@@ -33,6 +33,14 @@ _WORDED = (
     "cookie banner shown to customer {0} after {1} ms",
 )
 
+_NAMES = ("Jörg Müller", "Zoë Lefèvre", "王秀英", "Łukasz Żak", "Мария Иванова", "Γιώργος Παππάς")
+_FOREIGN = (
+    "Bestellung {0} für {1} geprüft",
+    "commande {0} de {1} expédiée",
+    "订单 {0} 已创建:{1}",
+    "zamówienie {0} dla {1} gotowe",
+)
+
 
 def ordinary(number: int) -> Made:
     """What a log call in a request says, with its place in the code and the request's own attributes."""
@@ -46,6 +54,14 @@ def ordinary(number: int) -> Made:
         "url.path": f"/api/v1/customers/{_uuid(chance)}/orders/{number}",
         "user_agent.original": chance.choice(_AGENTS),
     }
+
+
+def foreign(number: int) -> Made:
+    """The same with letters that ASCII does not have, in the sentence and in a name."""
+    chance = random.Random(number)
+    message, attributes = ordinary(number)
+    name = chance.choice(_NAMES)
+    return f"{chance.choice(_FOREIGN).format(number, name)} → {message}", {**attributes, "customer.name": name}
 
 
 def request(number: int) -> Made:
@@ -101,4 +117,4 @@ def _uuid(chance: random.Random) -> str:
     return str(uuid.UUID(int=chance.getrandbits(128), version=4))
 
 
-WORKLOADS = {"ordinary": ordinary, "request": request, "worded": worded}
+WORKLOADS = {"ordinary": ordinary, "foreign": foreign, "request": request, "worded": worded}

@@ -44,7 +44,7 @@ def redaction(arguments: argparse.Namespace) -> Table:
     del arguments
     cases = [case(variant, workload) for workload in EVERY for variant in VARIANTS]
     title = (
-        "redaction: no secret in plain records, in an ordinary service's, in those of requests and in sentences with "
-        "words like token; a secret in one of 14 plain records, in each"
+        "redaction: no secret in plain records, in an ordinary service's, in those with letters beyond ASCII, in those "
+        "of requests and in sentences with words like token; a secret in one of 14 plain records, in each"
     )
     return Table(title, cases, COLUMNS, ("record_us",), baselines=("logfire",))

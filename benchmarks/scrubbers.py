@@ -1,6 +1,7 @@
 """One redactor over one workload, in a process of its own: CPU per record, and in how many it hid the secret.
 
-python -m benchmarks.scrubbers logspan|logfire clean|ordinary|request|worded|mixed|hits      prints the figures as JSON
+python -m benchmarks.scrubbers logspan|logfire clean|ordinary|foreign|request|worded|mixed|hits
+prints the figures as JSON.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from opentelemetry._logs import SeverityNumber
 
-from benchmarks.ordinary import Made, ordinary, request
+from benchmarks.ordinary import Made, foreign, ordinary, request
 from logspan.processors.redact import Redactor
 from logspan.processors.redact.engine import Engine
 from logspan.processors.redact.walk import Walk
@@ -35,7 +35,7 @@ def texts_asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-@pytest.mark.parametrize("make", [ordinary, request])
+@pytest.mark.parametrize("make", [ordinary, foreign, request])
 def test_rules_are_hardly_ever_asked_about_an_ordinary_record(
     make: Callable[[int], Made], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from logspan.processors.redact import Redactor
 from logspan.processors.redact.announced import Announced
 from logspan.processors.redact.bindings import bindings
 from logspan.processors.redact.engine import _hints, _hints_in_one
-from logspan.processors.redact.folding import fold
+from logspan.processors.redact.folding import WRITTEN_OTHERWISE, Folding, fold
 from logspan.processors.redact.near import near_hint
 from logspan.processors.redact.rule import Rule
 from logspan.processors.redact.rules import RULES
@@ -81,6 +81,16 @@ def test_what_a_walk_finds_in_a_case_is_never_overlooked(number: int) -> None:
         check(tool, case.text, None, {"note": 1.5})
         if case.text and len(case.text) < 200:
             check(tool, "x", case.text, {"a": case.text, "b": True})
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.slow
+def test_what_a_walk_finds_among_letters_of_other_languages_is_never_overlooked() -> None:
+    """The sieve reads a text with such letters as it is written, and as it reads."""
+    tool = redactor(0)
+    for number, case in enumerate(CASES[::4]):
+        text = (f"für {case.text} → ключ", f"{case.text}界", f"é{case.text}")[number % 3]
+        check(tool, text, None, {"note": text})
 
 
 ANNOUNCING = [
@@ -217,6 +227,26 @@ def test_the_hints_of_words_in_one_match_where_one_of_them_does() -> None:
         assert bool(any_of(text)) is bool(which(text)), case.id
         named += bool(which(text))
     assert 0 < named < len(CASES) / 4
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text() | st.text("aé\u2010\uff45\uff21\uff14\u0664\u0440\u039a\u200b\u0301\u2003\ud800界ß🙂"))
+def test_what_the_sieve_reads_is_what_rules_read(text: str) -> None:
+    """The plain form without the places is that with them, but for what is escaped, which has a hint of its own."""
+    if not _WRITTEN_OTHERWISE.search(text) and not _SURROGATE.search(text):
+        assert Folding()(text.encode()).decode() == fold(text).text
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_WRITTEN_OTHERWISE = re.compile(WRITTEN_OTHERWISE)
+
+
+def test_letters_without_end_do_not_fill_the_memory() -> None:
+    """So many are remembered, and all are folded."""
+    folding = Folding()
+    for letter in range(0xA0, 0xD7FF):
+        assert folding(chr(letter).encode()).decode() == fold(chr(letter)).text
+    assert len(folding) <= 8_192
 
 
 @pytest.mark.parametrize(

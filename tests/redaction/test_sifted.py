@@ -16,6 +16,7 @@ from opentelemetry._logs import SeverityNumber
 from logspan.expressions import digits_alike, pattern_set
 from logspan.processors.redact import Redactor
 from logspan.processors.redact.encoded import may_hold_encoded
+from logspan.processors.redact.folding import Folding
 from logspan.processors.redact.ids import Forms
 from logspan.processors.redact.sifted import Sifted, Trial
 from logspan.record import Record
@@ -88,7 +89,7 @@ def test_what_is_remembered_without_its_numbers_says_nothing_with_any() -> None:
 
     remembered = 0
     for line in lines:
-        sifted = Sifted(asked, may_find)
+        sifted = Sifted(asked, may_find, Folding())
         for kind in KINDS:
             for _ in range(2):
                 look(sifted, _DIGIT.sub(kind, line))
@@ -113,7 +114,7 @@ def look(sifted: Sifted, *lines: str, trial: Trial | None = None) -> bool:
 
 def test_a_text_is_not_taken_apart() -> None:
     """What one line begins and the next one ends: each of the two alone has said nothing before."""
-    sifted = Sifted((r"api\s+key",), lambda data: b"api" in data and b"key" in data)
+    sifted = Sifted((r"api\s+key",), lambda data: b"api" in data and b"key" in data, Folding())
     for _ in range(3):
         assert not look(sifted, "api")
         assert not look(sifted, "key")
@@ -123,7 +124,7 @@ def test_a_text_is_not_taken_apart() -> None:
 
 def test_what_a_rule_may_find_for_other_numbers_is_looked_at_each_time() -> None:
     """There is nothing in `code 17`, but in `code 42` there may be."""
-    sifted = Sifted(("42",), lambda data: b"42" in data)
+    sifted = Sifted(("42",), lambda data: b"42" in data, Folding())
     for _ in range(3):
         assert not look(sifted, "code 17")
     assert look(sifted, "code 42")
@@ -132,7 +133,7 @@ def test_what_a_rule_may_find_for_other_numbers_is_looked_at_each_time() -> None
 def test_the_memory_of_texts_has_an_end() -> None:
     """So many, and none that is long; those that hold a long word are looked into each time."""
     asked: list[str] = []
-    sifted = Sifted(("never",), noting(asked))
+    sifted = Sifted(("never",), noting(asked), Folding())
     for number in range(12_000):
         words = f"row {'x' * (number // 2 % 97)} {'y ' * (number // 200)}"
         assert not look(sifted, words)
@@ -149,7 +150,7 @@ def test_the_memory_of_texts_has_an_end() -> None:
 def test_a_text_that_comes_again_is_looked_at_twice_whatever_its_numbers_are() -> None:
     """After that it is known to say nothing, and what stands beside it is looked at alone."""
     asked: list[str] = []
-    sifted = Sifted(("never",), noting(asked))
+    sifted = Sifted(("never",), noting(asked), Folding())
     for number in range(100, 105):
         look(sifted, f"order {number} placed", f"path: /orders/{number}")
     look(sifted, "order 700 placed", "kim")
@@ -163,7 +164,7 @@ def test_a_text_that_comes_again_is_looked_at_twice_whatever_its_numbers_are() -
 def test_texts_that_are_like_no_others_are_not_remembered_for_long() -> None:
     """With an id in each, a memory is of no use; it is tried anew when some time has passed."""
     asked: list[str] = []
-    sifted, trial = Sifted(("never",), noting(asked)), Trial()
+    sifted, trial = Sifted(("never",), noting(asked), Folding()), Trial()
     for number in range(1_000):
         look(sifted, f"id {number:x}z".translate(str.maketrans("0123456789", "ghijklmnop")), trial=trial)
     assert len(asked) == 1_000

@@ -56,10 +56,10 @@ class Sifted:
     rule, no text like it has to be looked at again. It is asked when a text has come again.
     """
 
-    def __init__(self, hints: Iterable[str], may_find: Callable[[bytes], bool]) -> None:
-        """`may_find` tells the same of a text (in UTF-8) that has to be looked at."""
+    def __init__(self, hints: Iterable[str], may_find: Callable[[bytes], bool], fold: Callable[[bytes], bytes]) -> None:
+        """`may_find` tells the same of a text (in UTF-8) that has to be looked at, `fold` gives its plain form."""
         self._match = sieve(tuple(digits_alike(hint, zero="1") for hint in hints))
-        self._may_find = may_find
+        self._may_find, self._fold = may_find, fold
         self._ids_alike = Forms().ids_alike_in_lines
         self._records: dict[bytes, int] = {}
         """All lines of a record, when each of them has been remembered, and how many they are."""
@@ -69,9 +69,7 @@ class Sifted:
 
     def may_find(self, lines: str, count: int, trial: Trial) -> bool:
         """The same of several, given how such texts have done: so many lines, the first and the last one empty."""
-        if not lines.isascii():
-            return True
-        data = lines.encode()
+        data = lines.encode(errors="replace")
         if not trial.is_on:
             trial.left_out()
             return self._may_find(data)
@@ -117,8 +115,13 @@ class Sifted:
         asks = self._met.get(text)
         if asks is None and len(self._met) >= _MOST:
             self._met.clear()
-        if asks and not has_long_word(text) and not self._match(text):
+        if asks and not self._may_say_more(text):
             if len(self._clean) >= _MOST:
                 self._clean = {b""}
             self._clean.add(text)
         self._met[text] = asks is None
+
+    def _may_say_more(self, text: bytes) -> bool:
+        """Whether there may be something in it with other numbers, as it is written or as it reads."""
+        forms = (text,) if text.isascii() else (text, self._fold(text).translate(_ALIKE))
+        return any(has_long_word(form) or self._match(form) for form in forms)
