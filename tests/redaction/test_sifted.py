@@ -72,7 +72,7 @@ def test_what_is_found_does_not_depend_on_what_was_seen(text: str, chance: Any) 
 def test_all_digits_are_one_to_the_sieve_of_what_is_remembered() -> None:
     """What the sieve of the rules names is named there too, whatever the numbers are."""
     asked = hints(Redactor())
-    coarse, sieve = pattern_set(tuple(digits_alike(hint, zero="1") for hint in asked)), pattern_set(asked)
+    coarse, sieve = pattern_set(tuple(digits_alike(hint, 10 * "1") for hint in asked)), pattern_set(asked)
     for case in CASES[::3]:
         assert {*(sieve(said(case)) or ())} <= {*(coarse(_DIGIT.sub("1", said(case))) or ())}, case.id
 

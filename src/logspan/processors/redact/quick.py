@@ -15,6 +15,9 @@ from logspan.processors.redact.walk import LEAST_NUMBER, VALUES, Key, Ready, Too
 
 _PLAIN = frozenset({bool, type(None)})
 _SHORT = -LEAST_NUMBER
+_SHORTEST_CARD = 12
+_LEAST_CARD = 10 ** (_SHORTEST_CARD - 1)
+"""A number without a word that says what it is may be a card and nothing else; no card begins with a 1."""
 _MOST_KEYS, _MOST_VALUES, _MOST_SHAPES = 8_192, 8_192, 1_024
 _JOINT = "\n"
 """What stands between two lines: fewer rules reach over it than over `: `, behind which a value is looked for."""
@@ -88,8 +91,8 @@ class QuickLook:
                 lines += filterfalse(self._clean.__contains__, values)
         if shape.numbers is not None:
             values = shape.numbers(attributes)
-            if not sum(map(abs, values)) < LEAST_NUMBER:  # one of them may be large, or is not to be compared
-                lines += [number_text(number) for number in values if not _SHORT < number < LEAST_NUMBER]
+            if not sum(map(abs, values)) < _LEAST_CARD:  # one of them may be large, or is not to be compared
+                lines += [text for number in values if _may_be_card(text := number_text(number))]
         if shape.rest:
             rest = [_line(known, attributes[key]) for key, known in shape.rest]
             lines += [line for line in rest if line is not None]
@@ -236,11 +239,18 @@ class QuickLook:
         return known
 
 
+def _may_be_card(number: str) -> bool:
+    return len(number) >= _SHORTEST_CARD and number.lstrip("-")[0] != "1"
+
+
 def _line(known: KnownKey, value: AnyValue) -> AnyValue:
     """What is to be looked at of a value: None where there is nothing; itself if it is neither a text nor a number."""
     kind = type(value)
     if kind is str:
         return None if value in known.values else known.ahead + value  # type: ignore[operator]
     if kind is int or kind is float:
-        return None if _SHORT < value < LEAST_NUMBER else known.ahead + number_text(value)  # type: ignore[operator,arg-type]
+        if _SHORT < value < LEAST_NUMBER:  # type: ignore[operator]
+            return None
+        text = number_text(value)  # type: ignore[arg-type]
+        return known.ahead + text if known.ahead or _may_be_card(text) else None
     return None if kind in _PLAIN else value

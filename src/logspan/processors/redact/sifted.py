@@ -8,7 +8,8 @@ from logspan.expressions import digits_alike, sieve
 from logspan.processors.redact.encoded import has_long_word
 from logspan.processors.redact.ids import Forms
 
-_ALIKE = bytes(49 if 48 <= byte <= 57 else byte for byte in range(256))
+_DIGITS = 10 * "1"
+_ALIKE = bytes.maketrans(b"0123456789", _DIGITS.encode())
 _MOST, _LONGEST = 4_096, 256
 """Texts that are remembered, and their characters."""
 _MOST_RECORDS, _LONGEST_RECORD = 2_048, 2_048
@@ -58,7 +59,7 @@ class Sifted:
 
     def __init__(self, hints: Iterable[str], may_find: Callable[[bytes], bool], fold: Callable[[bytes], bytes]) -> None:
         """`may_find` tells the same of a text (in UTF-8) that has to be looked at, `fold` gives its plain form."""
-        self._match = sieve(tuple(digits_alike(hint, zero="1") for hint in hints))
+        self._match = sieve(tuple(digits_alike(hint, _DIGITS) for hint in hints))
         self._may_find, self._fold = may_find, fold
         self._ids_alike = Forms().ids_alike_in_lines
         self._records: dict[bytes, int] = {}
