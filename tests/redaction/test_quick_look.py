@@ -6,6 +6,7 @@ import json
 import re
 from functools import cache
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from logspan.processors.redact import Redactor
 from logspan.processors.redact.announced import Announced
 from logspan.processors.redact.bindings import bindings
 from logspan.processors.redact.engine import _hints, _hints_in_one
-from logspan.processors.redact.folding import WRITTEN_OTHERWISE, Folding, fold
+from logspan.processors.redact.folding import HARD_TO_READ, WRITTEN_OTHERWISE, Folding, fold
 from logspan.processors.redact.near import near_hint
 from logspan.processors.redact.rule import Rule
 from logspan.processors.redact.rules import RULES
@@ -133,7 +134,9 @@ TEXTS = st.one_of(
     st.text(max_size=20),
 )
 VALUES = st.one_of(
-    TEXTS, st.sampled_from([True, None, 42, 1.5, 684885775, 4111111111111111, 4556564391519480.0, -(10**8)])
+    TEXTS,
+    st.lists(TEXTS | st.sampled_from(ANNOUNCING), max_size=4),
+    st.sampled_from([True, None, 42, 1.5, 684885775, 4111111111111111, 4556564391519480.0, -(10**8)]),
 )
 KEYS = st.one_of(
     st.sampled_from(ANNOUNCING),
@@ -271,6 +274,28 @@ def test_no_hint_excludes_some_digits_only() -> None:
         assert not _SOME_DIGITS.search(hint), hint
 
 
+def test_a_key_is_named_where_it_stands_alone() -> None:
+    """An item of a list may say what the next one is: `["password", "hunter2X9"]`."""
+    tool = redactor(0)
+    keys = {" ".join(words) for words in tool._keys._rules}
+    forms = {form for key in keys for form in (key, key.replace(" ", "_"), key.title().replace(" ", "-"), f"db.{key}")}
+    for key in forms | {key.replace(" ", "").upper() for key in keys}:
+        if tool._keys.judge(key) is not None:
+            assert tool._quick._may_find(key), key
+            for words in (["x", key, "hunter2X9"], ["--x", key, "hunter2X9"], [key, "4111111111111111"]):
+                check(tool, "x", None, {"note": words})
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text('aB1=:"nrtu0% /\\\n-', max_size=60))
+def test_what_is_escaped_reads_the_same_to_the_sieve(text: str) -> None:
+    """JSON inside of JSON, paths of Windows, queries of URLs; but for what has a hint of its own."""
+    for given in (json.dumps(text), json.dumps(json.dumps(text)), quote(text), quote(quote(text), safe="")):
+        if not _HARD_TO_READ.search(given):
+            assert Folding()(given.encode()).decode() == fold(given).text
+
+
+_HARD_TO_READ = re.compile(HARD_TO_READ)
 SHAPES = [rule for rule in RULES.values() if rule.kind != "key" and rule.hint]
 
 

@@ -12,7 +12,7 @@ from logspan.expressions import Pattern, sieve
 from logspan.processors.redact.acceptance import Judge
 from logspan.processors.redact.announced import Announced
 from logspan.processors.redact.encoded import decoded_spans, may_hold_encoded
-from logspan.processors.redact.folding import WRITTEN_OTHERWISE, Folding, fold
+from logspan.processors.redact.folding import HARD_TO_READ, WRITTEN_OTHERWISE, Folding, fold
 from logspan.processors.redact.ids import Forms
 from logspan.processors.redact.keys import KeyRules, key_words
 from logspan.processors.redact.near import near_expression, near_hint
@@ -197,10 +197,10 @@ class _Group:
             if isinstance(finder, _Matched) and finder.near is not None
         )
         self._match = sieve((*hints, WRITTEN_OTHERWISE), alike=ours)
-        self._matches_any = sieve((*in_one, WRITTEN_OTHERWISE), alike=ours)
+        self._matches_any = sieve((*in_one, HARD_TO_READ), alike=ours)
         self._seen = Forms().ids_alike if ours else _unchanged
         self._fold = Folding()
-        sifted = Sifted((*in_one, WRITTEN_OTHERWISE), self._may_name, self._fold) if ours else None
+        sifted = Sifted((*in_one, HARD_TO_READ), self._may_name, self._fold) if ours else None
         self.may_find_in = sifted.may_find if sifted else self._may_find_in
         """The same of several texts: see `Sifted.may_find`."""
         self.folded = len(finders)
@@ -218,11 +218,11 @@ class _Group:
 
     def _may_name(self, data: bytes) -> bool:
         """The same of a text in UTF-8."""
-        seen = self._seen(data)
-        return self._names(seen) or (not data.isascii() and self._names(self._fold(seen)))
+        return self._names(data) or (Folding.differs(data) and self._names(self._fold(data)))
 
     def _names(self, data: bytes) -> bool:
-        return bool(self._matches_any(data)) or may_hold_encoded(data)
+        seen = self._seen(data)
+        return bool(self._matches_any(seen)) or may_hold_encoded(seen)
 
     def _may_find_in(self, lines: str, count: int, trial: Trial) -> bool:
         del count, trial

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from bisect import bisect_right
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
 _SPECIAL = re.compile(
     r"(?P<ansi>\x1b\[[0-9;:?]{0,32}[A-Za-z]?|\x1b)"
@@ -25,6 +26,16 @@ _ENTITIES = {"quot": '"', "apos": "'", "amp": "&", "lt": "<", "gt": ">", "nbsp":
 _CONTROL = {"n": "\n", "r": "\r", "t": "\t", "f": " ", "b": " ", "v": " ", "0": " "}
 WRITTEN_OTHERWISE = r"%[0-9A-Fa-f]{2}|\\|&[a-z#][a-z0-9]{1,7};|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 """An expression (of RE2 too) for what reads otherwise than it is written. So does all that is not ASCII."""
+HARD_TO_READ = r"\\[ux][0-9A-Fa-f]|&[a-z#][a-z0-9]{1,7};|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+"""The same for what `Folding` does not read."""
+_SEVERAL_TIMES = re.compile(rb"%(?:25){1,4}(?=[0-9A-Fa-f]{2})")
+_ESCAPED = (
+    (re.compile(rb"\\+n"), b"\n"),
+    (re.compile(rb"\\+r"), b"\r"),
+    (re.compile(rb"\\+t"), b"\t"),
+    (re.compile(rb"\\+[fbv0]"), b" "),
+    (re.compile(rb"\\+"), b""),
+)
 LOOKALIKES = {
     ord(letter): plain
     for letters, plain_letters in (
@@ -72,7 +83,7 @@ def fold(text: str) -> Plain:
 
 
 class Folding(dict[int, bytes]):
-    """The plain form of texts in which nothing is escaped or encoded, in UTF-8; fast, and without the places.
+    """The plain form of texts, in UTF-8: fast, and without the places. What is hard to read stays as it is.
 
     It remembers what letters are folded to.
     """
@@ -83,9 +94,19 @@ class Folding(dict[int, bytes]):
             self[letter] = plain
         return plain
 
+    @staticmethod
+    def differs(data: bytes) -> bool:
+        """Whether a text (in UTF-8) may read otherwise than it is written."""
+        return not data.isascii() or b"\\" in data or b"%" in data
+
     def __call__(self, data: bytes) -> bytes:
-        """That of a text in UTF-8."""
-        return codecs.charmap_encode(data.decode(errors="replace"), "strict", self)[0]
+        """How such a text reads."""
+        if b"\\" in data:
+            for escaped, plain in _ESCAPED:
+                data = escaped.sub(plain, data)
+        if b"%" in data:
+            data = unquote_to_bytes(_SEVERAL_TIMES.sub(b"%", data))
+        return data if data.isascii() else codecs.charmap_encode(data.decode(errors="replace"), "strict", self)[0]
 
 
 _MOST_LETTERS = 8_192

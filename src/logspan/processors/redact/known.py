@@ -23,11 +23,13 @@ Getter = Callable[[Mapping[str, AnyValue]], tuple[Any, ...]]
 class KnownKey:
     """A key that says nothing of its value, and values of it in which there was nothing."""
 
-    __slots__ = ("_fresh", "_looks", "ahead", "is_number", "is_text", "values")
+    __slots__ = ("_fresh", "_looks", "ahead", "is_number", "is_text", "takes_lists", "values")
 
-    def __init__(self, ahead: str) -> None:
+    def __init__(self, ahead: str, *, takes_lists: bool = False) -> None:
         self.ahead = ahead
         """What has to be in front of a value when that is looked at, as the key may hold words that tell more."""
+        self.takes_lists = takes_lists
+        """Whether of a list of texts each says what it says alone, and is looked at as a line."""
         self.is_text = self.is_number = True
         """Whether all its values have been texts; or numbers."""
         self.values: set[str] = set()

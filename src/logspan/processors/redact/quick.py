@@ -11,6 +11,8 @@ from opentelemetry.util.types import AnyValue
 
 from logspan.processors.redact.engine import Engine, RuleFailedError
 from logspan.processors.redact.known import KnownKey, Shape, shape_of
+from logspan.processors.redact.sequences import names_command
+from logspan.processors.redact.templates import names_arguments
 from logspan.processors.redact.walk import LEAST_NUMBER, VALUES, Key, Ready, Tools, number_text
 
 _PLAIN = frozenset({bool, type(None)})
@@ -161,6 +163,8 @@ class QuickLook:
 
     def _is_found(self, place: Place, value: AnyValue, ready: Ready) -> bool:
         """Whether a rule finds anything in a value; what it is, or that it fails, is put by for the walk."""
+        if isinstance(value, list):
+            return True
         text = value if isinstance(value, str) else number_text(value)  # type: ignore[arg-type]
         if len(text) > self._max_length:
             return True
@@ -233,7 +237,8 @@ class QuickLook:
         known = None
         if self._tools.look(key) == Key() and key.lower() not in VALUES:
             is_silent = not any(self._may_find(f"{key}: {value}") for value in _PROBES)
-            known = KnownKey("" if is_silent else f"{key}: ")
+            takes_lists = is_silent and not (names_command(key) or names_arguments(key))
+            known = KnownKey("" if is_silent else f"{key}: ", takes_lists=takes_lists)
         if len(self._keys) < _MOST_KEYS:
             self._keys[key] = known
         return known
@@ -253,4 +258,11 @@ def _line(known: KnownKey, value: AnyValue) -> AnyValue:
             return None
         text = number_text(value)  # type: ignore[arg-type]
         return known.ahead + text if known.ahead or _may_be_card(text) else None
+    if kind is list and known.takes_lists and _are_plain(value):  # type: ignore[arg-type]
+        return _JOINT.join(value)  # type: ignore[arg-type]
     return None if kind in _PLAIN else value
+
+
+def _are_plain(items: Sequence[AnyValue]) -> bool:
+    """Whether these are texts, and no options of a command among them."""
+    return all(type(item) is str and item[:1] != "-" for item in items)

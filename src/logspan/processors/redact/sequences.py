@@ -20,9 +20,12 @@ def has_key_lines(items: Sequence[object]) -> TypeGuard[list[str]]:
 
 def is_command(items: Sequence[object], context: str) -> TypeGuard[list[str]]:
     """Whether these are the arguments of a command, by their key or by their options."""
-    if not _are_texts(items):
-        return False
-    return context.rpartition(".")[2].lower() in _COMMAND_KEYS or any(text[:1] == "-" for text in items[1:])
+    return _are_texts(items) and (names_command(context) or any(text[:1] == "-" for text in items[1:]))
+
+
+def names_command(key: str) -> bool:
+    """Whether what stands under a key is a command."""
+    return key.rpartition(".")[2].lower() in _COMMAND_KEYS
 
 
 def named_in_pairs(value: AnyValue) -> Mapping[str, AnyValue] | None:

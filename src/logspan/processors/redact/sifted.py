@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from logspan.expressions import digits_alike, sieve
 from logspan.processors.redact.encoded import has_long_word
+from logspan.processors.redact.folding import Folding
 from logspan.processors.redact.ids import Forms
 
 _DIGITS = 10 * "1"
@@ -57,7 +58,7 @@ class Sifted:
     rule, no text like it has to be looked at again. It is asked when a text has come again.
     """
 
-    def __init__(self, hints: Iterable[str], may_find: Callable[[bytes], bool], fold: Callable[[bytes], bytes]) -> None:
+    def __init__(self, hints: Iterable[str], may_find: Callable[[bytes], bool], fold: Folding) -> None:
         """`may_find` tells the same of a text (in UTF-8) that has to be looked at, `fold` gives its plain form."""
         self._match = sieve(tuple(digits_alike(hint, _DIGITS) for hint in hints))
         self._may_find, self._fold = may_find, fold
@@ -73,6 +74,8 @@ class Sifted:
         data = lines.encode(errors="replace")
         if not trial.is_on:
             trial.left_out()
+            return self._may_find(data)
+        if b"%" in data:  # its digits may be those of other signs
             return self._may_find(data)
         seen = self._ids_alike(data) if trial.has_ids else data
         alike = seen.translate(_ALIKE)
@@ -124,5 +127,5 @@ class Sifted:
 
     def _may_say_more(self, text: bytes) -> bool:
         """Whether there may be something in it with other numbers, as it is written or as it reads."""
-        forms = (text,) if text.isascii() else (text, self._fold(text).translate(_ALIKE))
-        return any(has_long_word(form) or self._match(form) for form in forms)
+        forms = (text, self._fold(text).translate(_ALIKE)) if Folding.differs(text) else (text,)
+        return b"\\1" in text or any(has_long_word(form) or self._match(form) for form in forms)

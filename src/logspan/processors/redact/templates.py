@@ -15,9 +15,9 @@ _BEFORE = re.compile(r"(?P<key>[\w.$-]{1,64})[\"'`\\]{0,4}\s{0,4}(?:=|:|=>|\bis|
 _LONGEST = 8_192
 
 
-def is_arguments(key: str, value: AnyValue) -> bool:
-    """Whether it may be the arguments of a template."""
-    return isinstance(value, list) and _last(key) in _ARGUMENTS
+def names_arguments(key: str) -> bool:
+    """Whether a list under a key may be the arguments of a template."""
+    return _last(key) in _ARGUMENTS
 
 
 def names_of_arguments(mapping: Mapping[str, AnyValue]) -> Iterator[list[str]]:

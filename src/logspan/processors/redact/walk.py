@@ -16,7 +16,7 @@ from logspan.processors.redact.header_values import is_preference
 from logspan.processors.redact.rule import Rule, marker
 from logspan.processors.redact.rules.keys import PLURALS
 from logspan.processors.redact.sequences import has_key_lines, is_command, named_in_pairs, shares
-from logspan.processors.redact.templates import is_arguments, names_of_arguments
+from logspan.processors.redact.templates import names_arguments, names_of_arguments
 from logspan.values import CUT, MAX_TEXT, clean_value, cut_text
 
 _MAX_DEPTH = 40
@@ -345,7 +345,7 @@ class Walk:
 
     def _holes(self, mapping: Mapping[str, AnyValue], asked: Iterable[str]) -> dict[str, list[tuple[str, Key] | None]]:
         """A template and its arguments: for each argument, what the template says of it."""
-        arguments = [key for key in asked if is_arguments(key, mapping[key])]
+        arguments = [key for key in asked if isinstance(mapping[key], list) and names_arguments(key)]
         for names in names_of_arguments(mapping) if arguments else ():
             holes = [self._said(name) for name in names]
             if any(holes):
