@@ -138,7 +138,7 @@ def _alike(sign: str, digits: str) -> str:
 
 _SIGN = re.compile(r"\\x\{[0-9A-Fa-f]+\}|\\x[0-9A-Fa-f]{2}|\\.|\{[0-9]+,?[0-9]*\}|[0-9]-[0-9]|[0-9]|.", re.DOTALL)
 """An escape, a number of times, a range of digits, a digit, anything else."""
-_ALIKE = bytes.maketrans(b"0123456789", _DIGITS.encode())
+_ALIKE = bytes(ord(_DIGITS[byte - 48]) if 48 <= byte <= 57 else byte for byte in range(256))
 
 
 class _Sieve(OfThisProcess):

@@ -237,7 +237,7 @@ def test_the_hints_of_words_in_one_match_where_one_of_them_does() -> None:
 def test_what_the_sieve_reads_is_what_rules_read(text: str) -> None:
     """The plain form without the places is that with them, but for what is escaped, which has a hint of its own."""
     if not _WRITTEN_OTHERWISE.search(text) and not _SURROGATE.search(text):
-        assert Folding()(text.encode()).decode() == fold(text).text
+        assert Folding()(text.encode()) == fold(text).text.encode()
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -248,7 +248,7 @@ def test_letters_without_end_do_not_fill_the_memory() -> None:
     """So many are remembered, and all are folded."""
     folding = Folding()
     for letter in range(0xA0, 0xD7FF):
-        assert folding(chr(letter).encode()).decode() == fold(chr(letter)).text
+        assert folding(chr(letter).encode()) == fold(chr(letter)).text.encode()
     assert len(folding) <= 8_192
 
 
@@ -290,9 +290,10 @@ def test_a_key_is_named_where_it_stands_alone() -> None:
 @given(st.text('aB1=:"nrtu0% /\\\n-', max_size=60))
 def test_what_is_escaped_reads_the_same_to_the_sieve(text: str) -> None:
     """JSON inside of JSON, paths of Windows, queries of URLs; but for what has a hint of its own."""
-    for given in (json.dumps(text), json.dumps(json.dumps(text)), quote(text), quote(quote(text), safe="")):
-        if not _HARD_TO_READ.search(given):
-            assert Folding()(given.encode()).decode() == fold(given).text
+    for written in (json.dumps(text), json.dumps(json.dumps(text)), quote(text), quote(quote(text), safe="")):
+        plain = Folding()(written.encode())
+        if plain is not None and not _HARD_TO_READ.search(written):
+            assert plain.decode() == fold(written).text
 
 
 _HARD_TO_READ = re.compile(HARD_TO_READ)

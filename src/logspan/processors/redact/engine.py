@@ -218,7 +218,12 @@ class _Group:
 
     def _may_name(self, data: bytes) -> bool:
         """The same of a text in UTF-8."""
-        return self._names(data) or (Folding.differs(data) and self._names(self._fold(data)))
+        if self._names(data):
+            return True
+        if not Folding.differs(data):
+            return False
+        plain = self._fold(data)
+        return plain is None or self._names(plain)
 
     def _names(self, data: bytes) -> bool:
         seen = self._seen(data)

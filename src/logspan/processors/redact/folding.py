@@ -99,14 +99,19 @@ class Folding(dict[int, bytes]):
         """Whether a text (in UTF-8) may read otherwise than it is written."""
         return not data.isascii() or b"\\" in data or b"%" in data
 
-    def __call__(self, data: bytes) -> bytes:
-        """How such a text reads."""
+    def __call__(self, data: bytes) -> bytes | None:
+        """How such a text reads; None where that takes a closer look."""
         if b"\\" in data:
+            if b"%" in data:
+                return None
             for escaped, plain in _ESCAPED:
                 data = escaped.sub(plain, data)
-        if b"%" in data:
+        elif b"%" in data:
             data = unquote_to_bytes(_SEVERAL_TIMES.sub(b"%", data))
-        return data if data.isascii() else codecs.charmap_encode(data.decode(errors="replace"), "strict", self)[0]
+        try:
+            return data if data.isascii() else codecs.charmap_encode(data.decode(), "strict", self)[0]
+        except UnicodeDecodeError:  # what was percent-encoded is none of UTF-8
+            return None
 
 
 _MOST_LETTERS = 8_192

@@ -30,7 +30,7 @@ def document(text: str, start: int, end: int) -> Place | None:
     return start, end
 
 
-_DATE = re.compile(r"(?:19|20)\d\d-\d\d-\d\d.*")
+_DATE = re.compile(r"(?:19|20)\d\d-\d\d(?:-\d\d.*)?")
 _GERMAN = re.compile(r"[CFGHJKLMNPRTVWXYZ][0-9CFGHJKLMNPRTVWXYZ]{7}[0-9CFGHJKLMNPRTVWXYZ]?")
 """Its serial number, with a check digit or without: a letter, then letters and digits, no vowel among them."""
 

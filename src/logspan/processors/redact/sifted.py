@@ -10,7 +10,7 @@ from logspan.processors.redact.folding import Folding
 from logspan.processors.redact.ids import Forms
 
 _DIGITS = 10 * "1"
-_ALIKE = bytes.maketrans(b"0123456789", _DIGITS.encode())
+_ALIKE = bytes(ord(_DIGITS[byte - 48]) if 48 <= byte <= 57 else byte for byte in range(256))
 _MOST, _LONGEST = 4_096, 256
 """Texts that are remembered, and their characters."""
 _MOST_RECORDS, _LONGEST_RECORD = 2_048, 2_048
@@ -127,5 +127,10 @@ class Sifted:
 
     def _may_say_more(self, text: bytes) -> bool:
         """Whether there may be something in it with other numbers, as it is written or as it reads."""
-        forms = (text, self._fold(text).translate(_ALIKE)) if Folding.differs(text) else (text,)
-        return b"\\1" in text or any(has_long_word(form) or self._match(form) for form in forms)
+        forms = [text]
+        if Folding.differs(text):
+            plain = self._fold(text)
+            if plain is None or b"\\1" in text:
+                return True
+            forms.append(plain.translate(_ALIKE))
+        return any(has_long_word(form) or self._match(form) for form in forms)

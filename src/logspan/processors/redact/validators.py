@@ -133,7 +133,7 @@ _OF_MESSAGE = re.compile(
     r"(?i)(?:message[-_ ]?id|in[-_]reply[-_]to|references|content-id)[\\\"' ]{0,8}[:=][\\\"' ]{0,8}(?:<[^\s<>]{1,64}> ?)?(?:<[^\s<>@]{0,64})?\Z"
 )
 """RFC 5322, 3.6.4: ids of messages look like addresses."""
-_IN_ADDRESS = re.compile(r"://[^\s/@:]*:[^\s/?#]*$")
+_IN_ADDRESS = re.compile(r"://[^\s/:]*:[^\s/?#]*$")
 
 
 def phone(text: str, start: int, end: int) -> Place | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from opentelemetry.util.types import AnyValue
@@ -11,6 +11,7 @@ from opentelemetry.util.types import AnyValue
 from logspan.processors.redact.acceptance import Judged, accepts
 from logspan.processors.redact.descriptions import is_description
 from logspan.processors.redact.engine import Match, RuleFailedError
+from logspan.processors.redact.fields import VALUES, names_in
 from logspan.processors.redact.finding import FAILED, Finding
 from logspan.processors.redact.header_values import is_preference
 from logspan.processors.redact.rule import Rule, marker
@@ -23,18 +24,6 @@ _MAX_DEPTH = 40
 """Deeper than anything that capture lets in; what is below is cut, never passed through."""
 _PLAIN = frozenset({bool, type(None)})
 LEAST_NUMBER = 10**8
-_NAMES = frozenset(
-    {
-        *("name", "key", "field", "header", "param", "parameter", "variable", "property", "attribute", "column", "k"),
-        *("id", "loc", "path"),
-    }
-)
-VALUES = frozenset(
-    {
-        *("value", "val", "v", "content", "data", "old", "new", "before", "after", "old_value", "new_value"),
-        *("oldvalue", "newvalue", "input"),
-    }
-)
 _NAMED_COOKIE = re.compile(r"=[^=;\s]")
 """A value that has its name with it; at the end of base64 stands an equals sign, too."""
 _NAME = re.compile(r"-{0,2}[A-Za-z][\w.$:-]{0,63}")
@@ -54,6 +43,10 @@ class Key(NamedTuple):
     """Whether the value is looked at as if it stood under no name."""
     plain: bool = True
     """Whether there is no secret in the key itself."""
+
+
+_Holes = list[tuple[str, tuple[str, Key] | None]]
+"""What the arguments of a template are called, and what it says of them."""
 
 
 class Tools(NamedTuple):
@@ -184,8 +177,8 @@ class Walk:
         """Under a key that may mean something else: of a list, what looks like a secret."""
         if depth > _MAX_DEPTH:
             return CUT
-        places = (f"{path}[{number}]" if self._explains else "" for number in range(len(items)))
-        return [self._by_key(key, item, place, context, depth + 1) for item, place in zip(items, places, strict=True)]
+        places = zip(items, self._inner(path, len(items)), strict=True)
+        return [self._by_key(key, item, place, context, depth + 1) for item, place in places]
 
     def _jar(self, key: Key, jar: Mapping[str, AnyValue], path: str, depth: int) -> dict[str, AnyValue]:
         """Cookies by their names: all but those that nobody is recognised by."""
@@ -340,33 +333,39 @@ class Walk:
 
         An error of pydantic's says the same with `loc` and `input`.
         """
-        known = [(name, self._look(name)) for name in _names(mapping)]
+        known = [(name, self._look(name)) for name in names_in(mapping)]
         return next((pair for pair in known if pair[1].rule or pair[1].about), known[0] if known else None)
 
-    def _holes(self, mapping: Mapping[str, AnyValue], asked: Iterable[str]) -> dict[str, list[tuple[str, Key] | None]]:
+    def _holes(self, mapping: Mapping[str, AnyValue], asked: Iterable[str]) -> dict[str, _Holes]:
         """A template and its arguments: for each argument, what the template says of it."""
-        arguments = [key for key in asked if isinstance(mapping[key], list) and names_arguments(key)]
+        arguments = [key for key in asked if isinstance(mapping[key], list | dict) and names_arguments(key)]
         for names in names_of_arguments(mapping) if arguments else ():
-            holes = [self._said(name) for name in names]
-            if any(holes):
+            holes = [(name, self._said(word)) for name, word in names]
+            if any(said for _, said in holes):
                 return dict.fromkeys(arguments, holes)
         return {}
 
-    def _said(self, name: str) -> tuple[str, Key] | None:
-        known = self._look(name)
-        return (name, known) if known.rule or known.about else None
+    def _said(self, word: str) -> tuple[str, Key] | None:
+        known = self._look(word)
+        return (word, known) if known.rule or known.about else None
 
-    def _arguments(self, holes: Sequence[tuple[str, Key] | None], value: AnyValue, path: str, depth: int) -> AnyValue:
+    def _arguments(self, holes: _Holes, value: AnyValue, path: str, depth: int) -> AnyValue:
+        """By their names, or in their order."""
+        if isinstance(value, dict):
+            redacted = self.mapping(value, path, "", depth + 1)
+            for name, said in holes:
+                if said and name in value and redacted.get(name) == value[name]:
+                    redacted[name] = self._under(said[1], value[name], path, said[0], depth + 1)
+            return redacted
         items = value if isinstance(value, list) else []
-        redacted: list[AnyValue] = []
-        for number, item in enumerate(items):
-            named = holes[number] if number < len(holes) else None
-            inner = f"{path}[{number}]" if self._explains else ""
-            if named is not None:
-                redacted.append(self._under(named[1], item, inner, named[0], depth + 1))
-            else:
-                redacted.append(self.value(item, inner, "", depth + 1))
-        return redacted
+        said_of = [said for _, said in holes[: len(items)]] + [None] * (len(items) - len(holes))
+        return [
+            self._under(said[1], item, inner, said[0], depth + 1) if said else self.value(item, inner, "", depth + 1)
+            for item, said, inner in zip(items, said_of, self._inner(path, len(items)), strict=True)
+        ]
+
+    def _inner(self, path: str, count: int) -> list[str]:
+        return [f"{path}[{number}]" if self._explains else "" for number in range(count)]
 
     def _note(self, rule: Rule, path: str, start: int, end: int) -> None:
         self.findings.append(Finding(rule.id, path, start, end, rule.action))
@@ -382,16 +381,5 @@ def number_text(number: float) -> str:
     return str(number).removesuffix(".0")
 
 
-def _names(mapping: Mapping[str, AnyValue]) -> Iterator[str]:
-    for key, value in mapping.items():
-        named = _last_text(value) if key == "loc" and isinstance(value, list) else value
-        if isinstance(named, str) and len(named) <= 100 and key.lower() in _NAMES:
-            yield named
-
-
 def _text(value: AnyValue) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _last_text(parts: list[AnyValue]) -> str:
-    return next((part for part in reversed(parts) if isinstance(part, str)), "")

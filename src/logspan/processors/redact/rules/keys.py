@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from logspan.processors.redact.rule import Rule
+from logspan.processors.redact.rules import languages
 
 _WHOSE_KEY = (
     *("stripe", "sendgrid", "mailgun", "mailchimp", "postmark", "twilio", "vonage", "openai", "anthropic", "gemini"),
@@ -27,22 +28,6 @@ _WHOSE_KEY = (
     *("registration", "write", "ingestion", "crypto", "jwt", "oauth", "agent", "bot", "symmetric"),
 )
 """Whose key, or what for: `stripeKey`, `deploy_key`."""
-
-_OF_OTHER_LANGUAGES = (
-    *("motdepasse", "parole de passe", "contrasenya", "parolă", "parool", "lozinka", "geslo", "slaptažodis", "парола"),
-    *("口令", "暗証番号", "암호", "كلمة المرور", "كلمة السر", "رمز عبور", "סיסמה", "पासवर्ड", "รหัสผ่าน", "mật khẩu"),
-    *(
-        "kata sandi",
-        "κωδικός πρόσβασης",
-        "lykilorð",
-        "pasahitza",
-        "salasõna",
-        "palavra passe",
-        "losenord",
-        "slaptazodis",
-        "mat khau",
-    ),
-)
 
 _PARTS_OF_TOKENS = ("tokens access", "tokens refresh", "tokens id", "token access", "token refresh")
 """`{"tokens": {"access": ...}}`"""
@@ -100,7 +85,7 @@ KEY_RULES: tuple[Rule, ...] = (
             ),
             *("password hash", "passwordhash", "hashed password", "seed phrase", "mnemonic", "recovery phrase"),
             *("password digest", "passwd hash", "pwd hash", "pass hash", "pw hash"),
-            *_OF_OTHER_LANGUAGES,
+            *languages.PASSWORDS,
             *(
                 "security answer",
                 "secret answer",
@@ -123,7 +108,7 @@ KEY_RULES: tuple[Rule, ...] = (
         "key",
         keys=(
             *(
-                "geheimnis",
+                *languages.SECRETS,
                 "secret",
                 "secrets",
                 "client secret",
@@ -140,6 +125,7 @@ KEY_RULES: tuple[Rule, ...] = (
         "key",
         keys=(
             *("credential", "credentials", "creds", "cred", "auth data", "login data", "userpwd", "basic auth"),
+            "auth user info",
             *("auth", "registry auth", "proxy auth", "http auth", "redis auth", "rediscli auth"),
         ),
     ),
@@ -187,8 +173,8 @@ KEY_RULES: tuple[Rule, ...] = (
                 f"{key} api"
                 for key in ("clé", "clé d", "cle", "clave", "clave de", "chave", "chave de", "chiave", "klucz", "ключ")
             ),
-            *("api schlüssel", "api schluessel", "zugangsschlüssel", "api sleutel", "geheimer schlüssel"),
-            *("密钥", "密鑰", "秘密鍵", "секретный ключ"),
+            *languages.KEYS,
+            *("consumer key", "opc key"),
             *("apikey", "api key", "access key", "secret key", "auth key", "account key", "shared key", "app key"),
             *("shared access key", "subscription key", "license key", "licence key", "storage key", "api keys"),
             *(
@@ -292,7 +278,7 @@ KEY_RULES: tuple[Rule, ...] = (
         "key",
         keys=(
             *("cvv", "cvc", "cvv2", "cvc2", "cvn", "csc", "card verification value", "card verification code"),
-            *("card security code", "card code", "cardcode", "cvv code", "cvc code", "cv number", "cvnumber"),
+            *("card security code", "card code", "cardcode", "cvv code", "cvc code", "cv number", "cvnumber", "cvd"),
         ),
     ),
     Rule(
@@ -306,7 +292,15 @@ KEY_RULES: tuple[Rule, ...] = (
         keys=(
             *("otp", "otp code", "totp", "hotp", "one time password", "one time code", "verification code", "mfa code"),
             *("2fa code", "two factor code", "auth code", "sms code", "security code", "backup code", "backup codes"),
-            *("recovery code", "recovery codes", "totp code", "login code", "confirmation code", "one time passcode"),
+            *(
+                "recovery code",
+                "recovery codes",
+                "totp code",
+                "login code",
+                "access code",
+                "confirmation code",
+                "one time passcode",
+            ),
             *("zugangscode", "código de acceso", "codigo de acceso", "code d accès"),
             *("authorization code", "activation code", "mfa token", "2fa", "authentication code", "mfa", "otps"),
         ),

@@ -86,6 +86,7 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "permis de conduire",
         *("permiso de conducir", "licencia de conducir", "carnet de conducir", "patente di guida", "rijbewijs"),
         *("rijbewijsnummer", "prawo jazdy", "körkort", "kørekort", "førerkort", "ajokortti", "driving permit"),
+        *("fuehrerscheinnummer", "fuehrerschein nr", "führerschein nr"),
         *("carta de condução", "ehliyet", "führerscheinnummer", "driving licence number", "驾驶证", "運転免許"),
         *("운전면허", "driver's licence"),
     ),

@@ -40,7 +40,7 @@ _SHAPES: tuple[tuple[str, str, str, str, int], ...] = (
         r"(?:gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat|ffct|rtr|wt)-|GR1348941)",
         r"",
         "A-Za-z0-9_.-",
-        18,
+        12,
     ),
     ("bitbucket-token", r"ATBB", r"", "A-Za-z0-9=_-", 24),
     ("atlassian-token", r"AT[AC]TT3", r"", "A-Za-z0-9_=+/.-", 30),
@@ -83,7 +83,8 @@ _SHAPES: tuple[tuple[str, str, str, str, int], ...] = (
     ("contentful-token", r"CFPAT-", r"", _URL, 40),
     ("typeform-token", r"tfp_", r"", "A-Za-z0-9_.-", 40),
     # money
-    ("stripe-key", r"(?:[rs]k_(?:live|test|prod)_|whsec_)", r"", "A-Za-z0-9+/=", 10),
+    ("stripe-key", r"[rs]k_(?:live|test|prod)_", r"", "A-Za-z0-9+/=", 10),
+    ("webhook-signing-key", r"whsec_", r"", "A-Za-z0-9+/", 16),
     ("square-token", r"(?:sq0(?:atp|csp|idp)-|EAAA)", r"", _URL, 22),
     ("shopify-token", r"shp(?:at|ca|pa|ss|ua)_", r"", _HEX, 32),
     ("braintree-token", r"access_token\$(?:production|sandbox)\$", r"[0-9a-z]{16}\$", "a-f0-9", 32),
