@@ -83,7 +83,7 @@ def _is_kind(value: str) -> object:
     return _KIND.fullmatch(value)
 
 
-_KIND = re.compile(r"[a-z]{2,20}(?::[a-z]{2,20}){1,4}")
+_KIND = re.compile(r"(?:software|hardware|read|write|urn)(?::[a-z]{2,20}){1,4}")
 
 
 def _is_choice(value: str) -> bool:
@@ -149,15 +149,13 @@ def _is_no_session(value: str) -> bool:
 _NAMED_SHORT = re.compile(
     r"[A-Z]{2}[0-9a-f]{32}|S-1-[0-9]{1,2}(?:-[0-9]{1,10}){1,14}|0x[0-9a-fA-F]{1,16}|[A-Z][a-z]{1,20}(?:[A-Z][a-z]{1,20}){1,4}|[a-z]{2,5}[0-9]{1,2}"
 )
-_CALLED = re.compile(r"[a-z]{3,16}(?:[A-Z][a-z]{2,16}){1,3}")
-"""What a program calls something: `invalidCredentials - bindResponse`."""
 _REFUSED: MappingProxyType[str, Callable[[str], object]] = MappingProxyType(
     {
         "cvv": _has_no_digit,
         "otp": _has_no_digit,
         "pin": _is_no_pin,
         "authorization": lambda value: _is_plain_word(value.strip()),
-        "credential": lambda value: _is_plain_word(value) or _is_file(value) or _CALLED.fullmatch(value),
+        "credential": lambda value: _is_plain_word(value) or _is_file(value),
         "private-key": lambda value: _is_file(value) or _KEY_ID.fullmatch(value),
         "secret": lambda value: _OBJECT.fullmatch(value) or _is_file(value),
         "password": lambda value: _PATH.fullmatch(value) or looks.is_method(value),

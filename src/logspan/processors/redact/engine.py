@@ -17,6 +17,7 @@ from logspan.processors.redact.ids import Forms
 from logspan.processors.redact.keys import KeyRules, key_words
 from logspan.processors.redact.near import near_expression, near_hint
 from logspan.processors.redact.parsers import PARSERS, Parser
+from logspan.processors.redact.places import ALONE
 from logspan.processors.redact.repeats import repeats
 from logspan.processors.redact.rule import Rule, markers
 from logspan.processors.redact.sifted import Sifted, Trial
@@ -46,7 +47,7 @@ class Match(NamedTuple):
 
 
 class Engine:
-    """The rules, compiled. Nothing in it changes after it was made, but for bounded memories of what keys mean.
+    """The rules, compiled. Nothing in it changes after it was made, but for bounded memories of keys and texts.
 
     The rules that come with logspan look at a value with its key in front, since the key tells what the value is. An
     expression of the user's own looks at the value alone: its `^` and `$` are the value's ends.
@@ -149,7 +150,11 @@ def _finders(rules: Mapping[str, Rule], keys: KeyRules) -> list[_Finder]:
 
 
 def _hints(rules: Mapping[str, Rule]) -> list[str]:
-    return [rule.hint or (near_hint(rule.near) if rule.near else rule.pattern) for rule in _shapes(rules)]
+    return [rule.hint or (_hint_of_words(rule) if rule.near else rule.pattern) for rule in _shapes(rules)]
+
+
+def _hint_of_words(rule: Rule) -> str:
+    return f"{near_hint(rule.near)}|{ALONE}(?:{rule.written})" if rule.written else near_hint(rule.near)
 
 
 def _hints_in_one(rules: Mapping[str, Rule]) -> list[str]:
@@ -160,7 +165,8 @@ def _hints_in_one(rules: Mapping[str, Rule]) -> list[str]:
     """
     shapes = _shapes(rules)
     words = {word for rule in shapes if not rule.hint for word in rule.near}
-    return [near_hint(words), *(rule.hint or rule.pattern for rule in shapes if rule.hint or not rule.near)]
+    written = [f"{ALONE}(?:{rule.written})" for rule in shapes if rule.written]
+    return [near_hint(words), *written, *(rule.hint or rule.pattern for rule in shapes if rule.hint or not rule.near)]
 
 
 def _shapes(rules: Mapping[str, Rule]) -> list[Rule]:
@@ -283,13 +289,14 @@ class _Matched(_Finder):
         self._pattern: Pattern | None = None
         self._validate = VALIDATORS[rule.validator] if rule.validator else None
         self.near = near_expression(rule.near) if rule.near else None
+        self._is_written = re.compile(rule.written).fullmatch if rule.written else None
 
     def find(self, text: str, limit: float, *, is_about: bool) -> Iterator[Match]:
         pattern = self._pattern
         if pattern is None:  # compiled when it is first asked for: most rules never are
             pattern = self._pattern = Pattern(self.rule.pattern, whole=self.rule.whole)
         for start, end in _in_time(pattern.spans(text), limit):
-            if self.near is not None and not is_about and not self._is_meant(self.near, text, start, end):
+            if self.near is not None and not (is_about or self._is_meant(self.near, text, start, end)):
                 continue
             place = (start, end) if self._validate is None else self._validate(text, start, end)
             if place is not None:
@@ -297,18 +304,23 @@ class _Matched(_Finder):
 
     def _is_meant(self, near: re.Pattern[str], text: str, start: int, end: int) -> bool:
         """Whether a word stands near, and it is not said by a name of its own that a number is something else."""
+        if self._is_written is not None and self._is_written(text, start, end) is not None:
+            return True
         is_near = near.search(text, max(0, start - _WINDOW), start) or near.search(text, end, end + _WINDOW // 3)
         if not is_near or self.rule.validator not in _UNCHECKED:
             return bool(is_near)
         name = _NAME.search(text, max(0, start - _WINDOW), start)
-        return name is None or _NAMES_NOTHING.search(name[1]) is not None or near.search(name[1]) is not None
+        return name is None or _SOMETHING_ELSE.search(name[1]) is None or near.search(name[1]) is not None
 
 
 _UNCHECKED = frozenset({"", "document", "number", "phone-national"})
 """Validators that nearly any number passes."""
 _NAME = re.compile(r"[\"']([A-Za-z_][\w.-]{0,40})\\{0,4}[\"']\s{0,4}[:=]\s{0,4}\\{0,4}[\"']?\Z")
-_NAMES_NOTHING = re.compile(r"(?i)(?:number|num|no|nr|value|input|text|raw|data|content|document|doc|digits|code|id)\Z")
-"""`"arrival": "2025-0714"`, but not `"value": "..."`."""
+_SOMETHING_ELSE = re.compile(
+    r"(?i)(?:date|day|time|_at|arrival|departure|check_?in|check_?out|amount|total|price|sum|count|quantity|flight"
+    r"|booking|rental|order|invoice|ticket|room|version|expiry|expires|until|zip|postcode|policy|claim|lot|tracking)\Z"
+)
+"""Names like that of `"arrival": "2025-0714"`."""
 
 
 class _Parsed(_Finder):

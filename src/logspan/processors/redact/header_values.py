@@ -60,7 +60,17 @@ def cookies(text: str, start: int, judge: Judge) -> Parts | None:
             break  # the next of them has a `;` in front
         position = match.end()
         found.append(match)
-    return Parts([*_sessions(found, judge)], position) if any(match["value"] for match in found) else None
+    if not any((match["value"] or "").strip("=") for match in found):
+        return None  # base64 may end with equals signs
+    return Parts([*_sessions(found, judge)], position)
+
+
+def is_named(value: str) -> bool:
+    """Whether a cookie has its name with it."""
+    return _NAMED.search(value) is not None
+
+
+_NAMED = re.compile(r"=[^=;\s\"'\])}]")
 
 
 def _sessions(found: Iterable[re.Match[str]], judge: Judge) -> Iterator[Span]:

@@ -168,7 +168,10 @@ def _bounded(short: list[tuple[str, ...]], behind: str) -> str:
     """Short words that are one by themselves, also within `camelCase`: `userPin`, but not `author` or `passed`."""
     if not short:
         return ""
-    capital = "|".join(_spelled((key[0].capitalize(), *map(str.upper, key[1:]))) for key in short)
+    rest = {key: tuple(map(str.upper, key[1:])) for key in short}
+    capital = "|".join(
+        _spelled((first, *rest[key])) for key in short for first in (key[0].capitalize(), key[0].upper())
+    )
     in_ids = behind and "(?-i:[^a-z0-9]|$)"
     spelled = "|".join(_spelled(key) + (in_ids if key[0].isdigit() else behind) for key in short)
     return rf"(?:(?:\b|_|[^\x00-\x7f])(?:{spelled})|(?-i:[a-z](?:{capital})){behind})"

@@ -10,7 +10,7 @@ Validator = Callable[[str, int, int], Place | None]
 
 _JOINTS = "-._"
 
-ALONE = r"(?:^|[^A-Za-z0-9.-]|[^A-Za-z0-9][.-])"
+ALONE = r"(?:^[.-]?|[^A-Za-z0-9.-]|[^A-Za-z0-9][.-])"
 """For the sieve: what is in front of a number that stands alone, and a little more.
 
 Hints that begin so keep its automaton small: one that began anywhere would make it grow with each number and each id.

@@ -159,7 +159,7 @@ class QuickLook:
         return (*self._named_of(lines[:half]), *self._named_of(lines[half:]))
 
     def _may_be_named(self, lines: Sequence[str]) -> bool:
-        joined = _JOINT.join(lines)
+        joined = _JOINT.join(("", *lines))
         return len(joined) > self._max_length or self._may_find(joined)
 
     def _is_found(self, place: Place, value: AnyValue, ready: Ready) -> bool:
@@ -212,7 +212,7 @@ class QuickLook:
         before = len(known.values)
         known.keep(value, named=is_named)
         self._kept += len(known.values) - before
-        if known.recurs and not known.ahead:
+        if known.recurs and not known.ahead and value in known.values:
             self._clean.add(value)
         if self._kept >= _MOST_VALUES or (known.recurs and not known.has_room):
             self._shapes.clear()

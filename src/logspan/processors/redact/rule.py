@@ -36,6 +36,8 @@ class Rule:
     parser: str = ""
     validator: str = ""
     near: tuple[str, ...] = ()
+    written: str = ""
+    """How a match is written that counts without such a word, as the signs in it tell what it is: an expression."""
     whole: bool = False
     """Whether the whole match goes, whatever groups the expression has."""
     keep: Keep = ""

@@ -15,7 +15,7 @@ from logspan.processors.redact import looks
 from logspan.processors.redact.acceptance import Judge, Judged, accepts
 from logspan.processors.redact.descriptions import is_described
 from logspan.processors.redact.ends import MOST, QUOTE, Span, closing, end_of_cut, trimmed, unbalanced
-from logspan.processors.redact.header_values import challenge, cookies
+from logspan.processors.redact.header_values import challenge, cookies, is_named
 from logspan.processors.redact.keys import key_words
 from logspan.processors.redact.rule import is_marker
 from logspan.processors.redact.rules import RULES
@@ -30,7 +30,7 @@ PROSE = (
 )
 """What a sentence has between a secret's name and the secret: an expression."""
 _ASSIGNED = re.compile(
-    rf"(?<![A-Za-z0-9_$])(?<!checksum/)(?P<key>(?:{_KEY}+(?: (?:[dl]['\u2019])?[\w.$@\-]{{1,32}}+){{0,3}}?)|[0-9][A-Za-z0-9_.-]{{1,40}})"
+    rf"(?<![A-Za-z0-9_$])(?P<key>(?:{_KEY}+(?: (?:[dl]['\u2019])?[\w.$@\-]{{1,32}}+){{0,3}}?)|[0-9][A-Za-z0-9_.-]{{1,40}})"
     rf"(?P<close>(?:{QUOTE})?(?:[\])]|:(?:protected|(?:\"[\w\\]{{1,64}}\":)?private)\])?(?:{QUOTE})?(?:[ \t]?\([\w .@-]{{1,40}}\)(?=[ \t]{{0,4}}[:=])|\[[0-9]{{0,4}}\](?==))?)"
     r"(?P<sep>(?P<typed>:[ \t]{0,4}[&*A-Za-z_.'][A-Za-z_.&*'<>\[\]| ?]{1,40}[ \t]=[ \t]{0,4}(?=[bBrRfFuU]{0,2}[\"'`]))|:[ \t]{0,4}\r?\n[ \t]{1,40}(?![-#]|[\w.-]{1,100}:)|[ \t]{0,48}(?:={1,3}>(?:\s{1,40}(?=[\"']|(?:string|int)\())?|:=|===?|!=|<>|-{1,2}>|=|[\uff1a\uff1d]|[\u2190-\u21ff\u2794-\u27be\u27f0-\u27ff]\ufe0f?|:(?![:/]))[ \t]{0,8}(?:(?:value|got|input|received)[ \t:=]{1,3}(?=[\"'`]))?"
     r"|\s{0,4}:\s{0,40}(?=[\\\"'{\[0-9])"
@@ -100,8 +100,15 @@ def _announced(text: str, match: re.Match[str], judge: Judge) -> Judged | None:
 
 def _is_of_program(text: str, match: re.Match[str]) -> bool:
     """`class Token(Base):`, and `jwt.exceptions.InvalidToken: {...}`: what went wrong, not what it went wrong with."""
-    is_error = text.startswith("{", match.end()) and _ERROR.fullmatch(match["key"]) is not None
-    return is_error or match["key"].startswith("class ")
+    if match["key"].startswith("class "):
+        return "\n" in match["sep"]
+    if not text.startswith("{", match.end()) or _ERROR.fullmatch(match["key"]) is None:
+        return False
+    end = text.find("}", match.end(), match.end() + MOST)
+    return not any(map(looks.is_unlike_words, _RUN.findall(text, match.end(), end if end > 0 else len(text))))
+
+
+_RUN = re.compile(r"[^\s\"'{}\[\](),:=]{8,8192}")
 
 
 _ERROR = re.compile(r"(?:\w{1,60}\.){1,8}(?:[A-Z][a-z]+)*(?:Invalid|Expired|Missing|Unknown|INVALID_|EXPIRED_)\w{1,60}")
@@ -178,7 +185,7 @@ _IN_PARTS = MappingProxyType({"cookie": cookies, "authorization": challenge})
 
 def _assigned_value(text: str, match: re.Match[str], found: Judged) -> tuple[int, int] | None:
     quoted = any(quote in match["close"] for quote in "'\"`")
-    if _CLOSED.match(text, match.end()) and text[match.start() - 1 : match.start()] == text[match.end()]:
+    if not quoted and _is_closed(text, match):
         return None
     separator = match["sep"].strip()
     span = value_at(text, match.end(), found, separator, prose=bool(match["prose"]), quoted=quoted)
@@ -191,15 +198,26 @@ def _assigned_value(text: str, match: re.Match[str], found: Judged) -> tuple[int
         return None
     if "from" in (match["prose"] or "").lower() and not looks.is_unlike_words(value):
         return None
-    if (found.rule == "cookie" and "=" in value) or _is_compared(text, separator, span):
+    if (found.rule == "cookie" and _is_pair(text, *span)) or _is_compared(text, separator, span):
         return None
     if value.isdigit() and _is_count(match["key"].lower().rstrip("\"'"), value):
         return None
     return span
 
 
-_CLOSED = re.compile(r"[\"'`] [a-z]")
-"""`while splitting "token:" header line`: the quote is the end of one that began in front of the key."""
+def _is_closed(text: str, match: re.Match[str]) -> bool:
+    """`while splitting "token:" header line`: the quote is the end of one that began in front of the key."""
+    closed = _CLOSED.match(text, match.end())
+    return closed is not None and text[match.start() - 1 : match.start()] == closed[0][0]
+
+
+_CLOSED = re.compile(r"[\"'`] [a-z]{1,20}(?=[ ,.;:)]|$)")
+
+
+def _is_pair(text: str, start: int, end: int) -> bool:
+    """`Cookie: sid="...`: a cookie's name; at the end of base64 stands an equals sign, too."""
+    is_open = text[end : end + 1] in ("'", '"', "`", "<") and text[start - 1 : start] != text[end : end + 1]
+    return "=" in text[start:end] and (is_open or is_named(text[start:end]))
 
 
 def _is_compared(text: str, separator: str, span: tuple[int, int]) -> bool:
@@ -226,6 +244,9 @@ def _says_nothing(text: str, match: re.Match[str], separator: str, value: str) -
     """`token=token` is an argument of a program, `arn:...:secret:name` and `://token:...@host` are addresses."""
     key = match["key"]
     same = value.lower() in (key.lower(), key.lower().rpartition("_")[2], key.lower().rpartition(".")[2], *_SUBJECTS)
+    before = text[max(0, match.start() - 9) : match.start()]
+    if (before.endswith("${") and value.startswith("?")) or (before == "checksum/" and _SUM.fullmatch(value)):
+        return True  # what a shell says where there is none; of Helm, the sum of what has changed
     if separator == ":" and "@" in value and text[: match.start()].endswith("://"):
         return True  # a user of that name, and the password in front of the host
     return (
@@ -233,6 +254,9 @@ def _says_nothing(text: str, match: re.Match[str], separator: str, value: str) -
         or _is_own_name(text, match, value)
         or (separator == ":" and text[match.start() - 1 : match.start()] == ":" and " " not in key + match["close"])
     )
+
+
+_SUM = re.compile("[0-9a-f]{32,64}")
 
 
 def _is_own_name(text: str, match: re.Match[str], value: str) -> bool:
@@ -307,6 +331,8 @@ def _bare(text: str, start: int, found: Judged, *, prose: bool, spaced: bool) ->
         return None
     if found.own and not prose:
         return start, _PHRASE_END.match(text, end).end() if spaced else end  # type: ignore[union-attr]
+    if prose and _CALLED.fullmatch(value):
+        return None
     if looks.is_code(value) or _is_of_letters_beyond_ascii(value) or ((spaced or prose) and looks.is_prose(value)):
         return None
     if (
@@ -316,6 +342,10 @@ def _bare(text: str, start: int, found: Judged, *, prose: bool, spaced: bool) ->
     ):
         return None
     return start, end
+
+
+_CALLED = re.compile(r"[a-z]{3,16}(?:[A-Z][a-z]{2,16}){1,3}")
+"""What a program calls something: `invalidCredentials - bindResponse`."""
 
 
 def _is_of_letters_beyond_ascii(value: str) -> bool:

@@ -17,7 +17,7 @@ _HOLE = re.compile(r"%(?:\(\w{1,64}\))?[-+0-9.]{0,8}[sdrif]|\{\w{0,64}(?:![rsa])
 _BEFORE = re.compile(
     r"(?P<key>(?:[\w.$-]{1,64} ){0,2}[\w.$-]{1,64})[\"'`\\]{0,4}\s{0,4}(?:=|:|=>|\bis|\bto)?\s{0,4}[\"'(]{0,2}$"
 )
-_LONGEST = 8_192
+_LONGEST = 131_072
 
 
 def names_arguments(key: str) -> bool:

@@ -13,7 +13,7 @@ from logspan.processors.redact.descriptions import is_description
 from logspan.processors.redact.engine import Match, RuleFailedError
 from logspan.processors.redact.fields import VALUES, names_in
 from logspan.processors.redact.finding import FAILED, Finding
-from logspan.processors.redact.header_values import is_preference
+from logspan.processors.redact.header_values import is_named, is_preference
 from logspan.processors.redact.rule import Rule, marker
 from logspan.processors.redact.rules.keys import PLURALS
 from logspan.processors.redact.sequences import has_key_lines, is_command, named_in_pairs, shares
@@ -24,8 +24,6 @@ _MAX_DEPTH = 40
 """Deeper than anything that capture lets in; what is below is cut, never passed through."""
 _PLAIN = frozenset({bool, type(None)})
 LEAST_NUMBER = 10**8
-_NAMED_COOKIE = re.compile(r"=[^=;\s]")
-"""A value that has its name with it; at the end of base64 stands an equals sign, too."""
 _NAME = re.compile(r"-{0,2}[A-Za-z][\w.$:-]{0,63}")
 
 
@@ -166,9 +164,9 @@ class Walk:
         if key.rule is None:
             return True
         if isinstance(value, dict | list):
-            are_named = key.rule.id == "cookie" and all(isinstance(item, str) and "=" in item for item in value)
+            are_named = key.rule.id == "cookie" and all(isinstance(item, str) and is_named(item) for item in value)
             return bool(key.weak) or are_named or is_description(value, key.rule.id)
-        if key.rule.id == "cookie" and _NAMED_COOKIE.search(_text(value)):
+        if key.rule.id == "cookie" and is_named(_text(value)):
             return True
         is_count = not isinstance(value, str | bytes) and context.lower().endswith(PLURALS)
         return is_count or not accepts(_text(value), Judged(key.rule.id, key.weak), strict=False)
@@ -183,7 +181,7 @@ class Walk:
     def _jar(self, key: Key, jar: Mapping[str, AnyValue], path: str, depth: int) -> dict[str, AnyValue]:
         """Cookies by their names: all but those that nobody is recognised by."""
         return {
-            name: value
+            name if self._look(name).plain else self.text(name, path): value
             if isinstance(value, str) and self._look(name).rule is None and is_preference(value)
             else self._by_key(key, value, f"{path}.{name}" if self._explains else "", name, depth + 1)
             for name, value in jar.items()

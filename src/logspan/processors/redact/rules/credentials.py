@@ -48,7 +48,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         "command-line",
         "parser",
         parser="command",
-        hint=r"(?i)\bcurl\b|[\s\"\']-[apwku]\b|\bAUTH[\s\"]|\bLOGIN\s|\bwget\b|-(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bvault login|\bhttps? -|\bxhs? -|\bnet user?\b|rabbitmqctl|\bSETUSER\b|\bIDENTIFY |[\"\']PASS |ConvertTo-Secure|\bopenssl enc\b|\bsqlplus|\bsqlldr|(?:imp|exp)dp\b|\brman\b|\| ?(?:chpasswd|passwd|sudo|gpg|kinit|cryptsetup)|\bpsexec|\buser(?:add|mod)|\bsnmp[a-z]+ |\bsnmp-server|\bssh-keygen|put-parameter|keyvault secret|\blftp\b|freerdp|\bmstsc\b",
+        hint=r"(?i)\bcurl\b|(?:^|[\s\"\'])-[apwku]\b|\bAUTH[\s\"]|\bLOGIN\s|\bwget\b|-(?:pass|user|token|key|secret|pwd)|\bmysql|sshpass|\s-p|\bdocker login|\bhtpasswd|\bvault login|\bhttps? -|\bxhs? -|\bnet user?\b|rabbitmqctl|\bSETUSER\b|\bIDENTIFY |[\"\']PASS |ConvertTo-Secure|\bopenssl enc\b|\bsqlplus|\bsqlldr|(?:imp|exp)dp\b|\brman\b|\| ?(?:chpasswd|passwd|sudo|gpg|kinit|cryptsetup)|\bpsexec|\buser(?:add|mod)|\bsnmp[a-z]+ |\bsnmp-server|\bssh-keygen|put-parameter|keyvault secret|\blftp\b|freerdp|\bmstsc\b",
     ),
     Rule(
         "sql",

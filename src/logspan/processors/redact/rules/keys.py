@@ -29,6 +29,9 @@ _WHOSE_KEY = (
 )
 """Whose key, or what for: `stripeKey`, `deploy_key`."""
 
+_NAMES_OF_SECRETS = ("existing secret", "secret ref", "pull secret", "pull secrets")
+_FORGOTTEN = ("forgot password", "forgotten password")
+"""Names of secrets, and labels; now and then something else."""
 _PARTS_OF_TOKENS = ("tokens access", "tokens refresh", "tokens id", "token access", "token refresh")
 """`{"tokens": {"access": ...}}`"""
 
@@ -41,21 +44,8 @@ KEY_RULES: tuple[Rule, ...] = (
             *("pswd", "mdp", "community string", "snmp community", "key string"),
             *("pass word", "pass phrase", "mot de passe", "passwort", "kennwort", "contrasena", "senha", "wachtwoord"),
             *("pre shared key", "preshared key", "network key", "wep key", "wpa key", "requirepass", "masterauth"),
-            *(
-                "dbpass",
-                "rootpass",
-                "adminpass",
-                "smtppass",
-                "sshpass",
-                "ftppass",
-                "keypass",
-                "storepass",
-                "srcstorepass",
-                "deststorepass",
-                "srckeypass",
-                "destkeypass",
-                "mypass",
-            ),
+            *("dbpass", "rootpass", "adminpass", "smtppass", "sshpass", "ftppass", "keypass", "storepass"),
+            *("srcstorepass", "deststorepass", "srckeypass", "destkeypass", "mypass"),
             *(
                 "пароль",
                 "密码",
@@ -86,6 +76,7 @@ KEY_RULES: tuple[Rule, ...] = (
             *("password hash", "passwordhash", "hashed password", "seed phrase", "mnemonic", "recovery phrase"),
             *("password digest", "passwd hash", "pwd hash", "pass hash", "pw hash"),
             *languages.PASSWORDS,
+            *_FORGOTTEN,
             *(
                 "security answer",
                 "secret answer",
@@ -109,6 +100,7 @@ KEY_RULES: tuple[Rule, ...] = (
         keys=(
             *(
                 *languages.SECRETS,
+                *_NAMES_OF_SECRETS,
                 "secret",
                 "secrets",
                 "client secret",
@@ -327,7 +319,17 @@ WEAK_KEYS = frozenset(
 """Words that mean other things as well: what they hold counts when it looks like a secret."""
 
 VAGUE_KEYS = frozenset(
-    {"auth", "tokens", "pat", "secret id", *_PARTS_OF_TOKENS, "routing key", *(f"{whose} key" for whose in _WHOSE_KEY)}
+    {
+        "auth",
+        "tokens",
+        "pat",
+        "secret id",
+        *_NAMES_OF_SECRETS,
+        *_FORGOTTEN,
+        *_PARTS_OF_TOKENS,
+        "routing key",
+        *(f"{whose} key" for whose in _WHOSE_KEY),
+    }
 )
 """Words that mean other things most of the time: what they hold counts when it was made by a machine."""
 
@@ -338,9 +340,8 @@ HARMLESS_KEYS = frozenset(
         *("sort key", "partition key", "primary key", "foreign key", "cache key", "public key", "resume token"),
         *("start token", "end token", "stop token", "pad token", "eos token", "bos token", "unk token", "mask token"),
         *("gpio pin", "map pin", "data pin", "clock pin", "reset pin", "led pin", "service key name"),
-        *("call sid", "message sid", "account sid", "recording sid", "conference sid", "service sid", "user sid"),
-        *("forgot password", "forgotten password"),
-        *("existing secret", "checksum secret", "checksum secrets", "secret ref", "pull secret", "pull secrets"),
+        *("call sid", "message sid", "account sid", "recording sid", "conference sid", "service sid"),
+        *("checksum secret", "checksum secrets", "doc mdp"),
         *("test cookie", "cookie test", "first token", "last token", "per token", "to first token", "publickeytoken"),
     }
 )

@@ -6,15 +6,9 @@ from logspan.processors.redact.places import ALONE
 from logspan.processors.redact.rule import Rule, Tier
 
 
-def _number(rule: str, pattern: str, validator: str, *near: str, tier: Tier = "extended") -> Rule:
+def _number(rule: str, pattern: str, validator: str, *near: str, tier: Tier = "extended", written: str = "") -> Rule:
     """The engine makes the hint of the words: where none of them is, the number does not count."""
-    return Rule(rule, "pattern", tier=tier, pattern=pattern, validator=validator, near=near)
-
-
-def _written(rule: str, pattern: str, validator: str) -> Rule:
-    """A number that is told by the way in which it is written, and by its check digits."""
-    hint = f"{ALONE}{pattern}"
-    return Rule(rule, "pattern", tier="extended", pattern=rf"\b({pattern})\b", hint=hint, validator=validator)
+    return Rule(rule, "pattern", tier=tier, pattern=pattern, validator=validator, near=near, written=written)
 
 
 def _digits(number: int, more: int = 0) -> str:
@@ -142,9 +136,8 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "sofinummer",
         "sofi nummer",
     ),
-    _written("br-cpf", r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}", "br-cpf"),
     _number(
-        "br-cpf-digits",
+        "br-cpf",
         r"\b([0-9]{3}\.?[0-9]{3}\.?[0-9]{3}[-. ]?[0-9]{2})\b",
         "br-cpf",
         "cpf",
@@ -153,9 +146,15 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "pagador",
         "titular",
         "cliente",
+        written=r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}",
     ),
-    _written("br-cnpj", r"[0-9]{2}\.[0-9]{3}\.[0-9]{3}/[0-9]{4}-[0-9]{2}", "br-cnpj"),
-    _number("br-cnpj-digits", r"\b([0-9]{2}\.?[0-9]{3}\.?[0-9]{3}/?[0-9]{4}-?[0-9]{2})\b", "br-cnpj", "cnpj"),
+    _number(
+        "br-cnpj",
+        r"\b([0-9]{2}\.?[0-9]{3}\.?[0-9]{3}/?[0-9]{4}-?[0-9]{2})\b",
+        "br-cnpj",
+        "cnpj",
+        written=r"[0-9]{2}\.[0-9]{3}\.[0-9]{3}/[0-9]{4}-[0-9]{2}",
+    ),
     _number(
         "fr-nir",
         r"(?i)\b([12][ .-]?[0-9]{2}[ .-]?[0-9]{2}[ .-]?(?:[0-9]{2}|2[AB])[ .-]?[0-9]{3}[ .-]?[0-9]{3}[ .-]?[0-9]{2})\b",
@@ -325,17 +324,24 @@ NATIONAL_RULES: tuple[Rule, ...] = (
         "tin",
         "steuernummer",
     ),
-    _written("be-nn", r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}-[0-9]{3}\.[0-9]{2}", "be-nn"),
     _number(
-        "be-nn-digits",
+        "be-nn",
         r"\b([0-9]{2}[. ]?[0-9]{2}[. ]?[0-9]{2}[- ]?[0-9]{3}[. ]?[0-9]{2})\b",
         "be-nn",
         *("rijksregister", "rijksregisternummer", "rijksregisternr", "nationaal nummer", "national register", "niss"),
         *("insz", "ssin", "insz nummer", "registre", "national number", "numero national", "numéro national"),
         *("nationalnummer", "belgian", "rrn"),
+        written=r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}-[0-9]{3}\.[0-9]{2}",
     ),
-    _written("ch-ahv", r"756\.[0-9]{4}\.[0-9]{4}\.[0-9]{2}", "ch-ahv"),
-    _number("ch-ahv-digits", r"\b(756\.?[0-9]{4}\.?[0-9]{4}\.?[0-9]{2})\b", "ch-ahv", "ahv", "avs", "oasi"),
+    _number(
+        "ch-ahv",
+        r"\b(756\.?[0-9]{4}\.?[0-9]{4}\.?[0-9]{2})\b",
+        "ch-ahv",
+        "ahv",
+        "avs",
+        "oasi",
+        written=r"756\.[0-9]{4}\.[0-9]{4}\.[0-9]{2}",
+    ),
     _number("jp-mynumber", _digits(12), "jp-my", "my number", "mynumber", "マイナンバー", "individual number"),
     _number("mx-curp", r"(?i)\b([A-Z][AEIOUX][A-Z]{2}[0-9]{6}[HMX][A-Z]{5}[A-Z0-9][0-9])\b", "", "curp"),
     _number(

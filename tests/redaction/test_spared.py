@@ -1,0 +1,79 @@
+"""What is spared is narrow: a secret that stands in the same place goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from logspan.processors.redact import Redactor
+
+REDACTOR = Redactor()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *('{"password": " hunter2xK9"}', "{'password':' s3cretXy9'}", '{"a":1,"token":" abcDEF123456789"}'),
+        *('"password:" hunter2xK9', 'log "token:" abcdef1234567890XYZ done', "class Token: abcdef1234567890"),
+        *('{"phone": {"home": "555 123 4567"}}', '{"passport": {"serial": "C01X00T47"}}'),
+        *('{"type":"passport","identifier":"X1234567"}', '{"driving_licence": {"reference": "MORGA657054SM9IJ"}}'),
+        *("cookie: Zm9vYmFyYmF6cXV4cXV1eA==", '{"cookie":"Zm9vYmFyYmF6cXV4cXV1eA=="}'),
+        *('{"cookies": ["c2Vzc2lvbg=="]}', "<SimpleCookie: sessionid='pGzvmoNRTPTYKf5vEzKhZVtjwA'>"),
+        *("password=$(9fKq2xZZ", '{"password": "$(hunter2"}', '{"password":"?hunter"}'),
+        *('{"password":"[a-z]+Hunter2xZ9q"}', "password=Kx[9-z]+9fjq", "credential=correctHorseBattery"),
+        *("pull_secret=Kx9fjqK2Zm81qqPw", "existing_secret=Kx9fjqK2Zm81qqPw", "user_sid=Kx9fjqK2Zm81qqPw"),
+        *("forgot_password=hunter2xK9zz1", "token=elastic:changeme", '{"token": "admin:letmein"}'),
+        *('app.errors.InvalidToken: {"got": "abcDEF123456789zz"}', "checksum/password: hunter2xK9"),
+        *({"n": -4111111111111111}, {"n": "-428-55-9012"}, {"n": "-529.982.247-25"}, {"argv": "-u kim:Hunter2X9q"}),
+        *({"cookies": {"laravel_session": "eyJpdiI6ImZvbyJ9="}}, {"cookies": [["sid", "abc123def456="]]}),
+        *({"cookies": {"kim@example.org": "dark"}}, {"cookies": ["c2Vzc2lvbg=="]}),
+        *({"msg": f"{'x ' * 9000} password %s", "args": ["hunter2"]}, {"msg": "pw=%(pw)s", "args": {"pw": "hunter2"}}),
+        {"template": "CPF %s", "args": ["52998224725"]},
+    ],
+)
+def test_what_looks_like_what_is_spared_goes(value: Any) -> None:
+    """In a text, or among attributes."""
+    redacted = REDACTOR.text(value) if isinstance(value, str) else REDACTOR.attributes(value)
+    assert "[REDACTED:" in str(redacted)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *('while splitting "token:" header line', "helm --set existingSecret=api-env --wait"),
+        f"checksum/secret: {'bbd03a6ee0e9554807a7ea27a87735e1' * 2}",
+        *("PASSWORD=${PASSWORD:?must be set}", "export TOKEN=$(vault token create -field=token -ttl=1h)"),
+        *("pattern for GitHub tokens: ghp_[A-Za-z0-9]{36}", "'factorType': 'token:software:totp'"),
+        *('"forgot_password": "Mot de passe oubli\u00e9 ?"', "ldap3: - invalidCredentials - bindResponse"),
+        *('class RefreshToken(Base):\n    __tablename__ = "refresh_token"', "docMDP=2 size=884120"),
+        *('{"mobile": "x", "arrival": "2025-07-14"}', "flake8: possible hardcoded password in tests/conftest.py:14"),
+        *("token: [ErrorDetail(string='Invalid token.', code='invalid')]", "id-token: write", "cookies=rejected"),
+        *({"credential": {"type": "webauthn", "label": "YubiKey 5C"}}, {"secrets": {"db": {"file": "./db.txt"}}}),
+        *({"ts": 1790000000000}, {"cookies": {"theme": "dark"}}, {"msg": "page %s of %s", "args": ["1", "2"]}),
+    ],
+)
+def test_what_only_names_a_secret_stays(value: Any) -> None:
+    """References, kinds, complaints of forms, code, times."""
+    redacted = REDACTOR.text(value) if isinstance(value, str) else REDACTOR.attributes(value)
+    assert redacted == value
+
+
+def test_one_rule_covers_a_number_in_both_ways_of_writing_it() -> None:
+    """With the signs that tell what it is, and with a word near it."""
+    redactor = Redactor()
+    redactor.text("529.982.247-25 and cpf 52998224725")
+    assert redactor.hits == {"br-cpf": 2}
+
+
+def test_values_that_are_named_without_end_do_not_fill_the_memory() -> None:
+    """Of a key whose values come again: so many are remembered, and none that is long."""
+    redactor = Redactor()
+    for _ in range(200):
+        redactor.attributes({"http.target": "/oauth/token"})
+    for number in range(3_000):
+        redactor.attributes({"http.target": f"/oauth/token/{number}-x?password_hint={number}"})
+        redactor.attributes({"http.target": f"/oauth/token/{number}?password_hint={'x' * 300}"})
+    clean = redactor._quick._clean
+    assert 0 < len(clean) <= 128
+    assert max(map(len, clean)) <= 256
