@@ -137,6 +137,9 @@ TEXTS = st.one_of(
 VALUES = st.one_of(
     TEXTS,
     st.lists(TEXTS | st.sampled_from(ANNOUNCING), max_size=4),
+    st.dictionaries(
+        st.sampled_from([*ANNOUNCING, *filter(None, PLAIN), "kty", "d", "msg"]), TEXTS | st.just(4111111111111111)
+    ),
     st.sampled_from([True, None, 42, 1.5, 684885775, 4111111111111111, 4556564391519480.0, -4111111111111111]),
 )
 KEYS = st.one_of(

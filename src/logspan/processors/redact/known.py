@@ -23,13 +23,13 @@ Getter = Callable[[Mapping[str, AnyValue]], tuple[Any, ...]]
 class KnownKey:
     """A key that says nothing of its value, and values of it in which there was nothing."""
 
-    __slots__ = ("_fresh", "_looks", "ahead", "is_number", "is_text", "takes_lists", "values")
+    __slots__ = ("_fresh", "_looks", "ahead", "is_number", "is_text", "path", "values")
 
-    def __init__(self, ahead: str, *, takes_lists: bool = False) -> None:
+    def __init__(self, ahead: str, *, path: str = "") -> None:
         self.ahead = ahead
         """What has to be in front of a value when that is looked at, as the key may hold words that tell more."""
-        self.takes_lists = takes_lists
-        """Whether of a list of texts each says what it says alone, and is looked at as a line."""
+        self.path = path
+        """The key, if what is in a list or a mapping under it is looked at line by line."""
         self.is_text = self.is_number = True
         """Whether all its values have been texts; or numbers."""
         self.values: set[str] = set()

@@ -164,7 +164,7 @@ class QuickLook:
 
     def _is_found(self, place: Place, value: AnyValue, ready: Ready) -> bool:
         """Whether a rule finds anything in a value; what it is, or that it fails, is put by for the walk."""
-        if isinstance(value, list):
+        if isinstance(value, list | dict):
             return True
         text = value if isinstance(value, str) else number_text(value)  # type: ignore[arg-type]
         if len(text) > self._max_length:
@@ -238,8 +238,8 @@ class QuickLook:
         known = None
         if self._tools.look(key) == Key() and key.lower() not in VALUES:
             is_silent = not any(self._may_find(f"{key}: {value}") for value in _PROBES)
-            takes_lists = is_silent and not (names_command(key) or names_arguments(key))
-            known = KnownKey("" if is_silent else f"{key}: ", takes_lists=takes_lists)
+            is_read = is_silent and not (names_command(key) or names_arguments(key))
+            known = KnownKey("" if is_silent else f"{key}: ", path=key if is_read else "")
         if len(self._keys) < _MOST_KEYS:
             self._keys[key] = known
         return known
@@ -259,11 +259,24 @@ def _line(known: KnownKey, value: AnyValue) -> AnyValue:
             return None
         text = number_text(value)  # type: ignore[arg-type]
         return known.ahead + text if known.ahead or _may_be_card(text) else None
-    if kind is list and known.takes_lists and _are_plain(value):  # type: ignore[arg-type]
-        return _JOINT.join(value)  # type: ignore[arg-type]
-    return None if kind in _PLAIN else value
+    if kind in _PLAIN:
+        return None
+    return (_lines_in(known.path, value) if known.path else None) or value
 
 
-def _are_plain(items: Sequence[AnyValue]) -> bool:
-    """Whether these are texts, and no options of a command among them."""
-    return all(type(item) is str and item[:1] != "-" for item in items)
+def _lines_in(path: str, value: AnyValue) -> str | None:
+    """A list of texts, or a mapping of plain values, line by line; None where more than each line tells what it is.
+
+    Options of a command, keys of JSON (RFC 7517).
+    """
+    if isinstance(value, list):
+        is_plain = all(type(item) is str and item[:1] != "-" for item in value)
+        return _JOINT.join(value) if is_plain else None
+    if not isinstance(value, dict) or "kty" in value or not all(map(str.isidentifier, value)):
+        return None
+    if not _IN_MAPPING.issuperset(map(type, value.values())):
+        return None
+    return _JOINT.join([f"{path}.{key}: {item}" for key, item in value.items()])
+
+
+_IN_MAPPING = frozenset({str, int, float, bool, type(None)})

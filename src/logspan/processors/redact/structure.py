@@ -104,11 +104,11 @@ def _is_of_program(text: str, match: re.Match[str]) -> bool:
         return "\n" in match["sep"]
     if not text.startswith("{", match.end()) or _ERROR.fullmatch(match["key"]) is None:
         return False
-    end = text.find("}", match.end(), match.end() + MOST)
-    return not any(map(looks.is_unlike_words, _RUN.findall(text, match.end(), end if end > 0 else len(text))))
+    said = _RUN.findall(text, match.end(), match.end() + _NEAR)
+    return not any(map(looks.is_unlike_words, said))
 
 
-_RUN = re.compile(r"[^\s\"'{}\[\](),:=]{8,8192}")
+_RUN = re.compile(r"[^\s\"'{}\[\](),:=]{8,512}")
 
 
 _ERROR = re.compile(r"(?:\w{1,60}\.){1,8}(?:[A-Z][a-z]+)*(?:Invalid|Expired|Missing|Unknown|INVALID_|EXPIRED_)\w{1,60}")
