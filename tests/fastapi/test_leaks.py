@@ -128,7 +128,7 @@ class Hammer:
 @pytest.mark.parametrize(
     ("server", "seconds", "mode"),
     [
-        ({"http": "h11", "loop": "asyncio"}, 2, "native"),
+        pytest.param({"http": "h11", "loop": "asyncio"}, 2, "native", marks=pytest.mark.slow),
         pytest.param({"http": "httptools", "loop": "uvloop"}, 2, "contrib", marks=pytest.mark.slow),
         pytest.param({"http": "httptools", "loop": "asyncio"}, 20, "native", marks=[pytest.mark.slow, LONG]),
     ],

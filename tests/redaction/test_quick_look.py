@@ -278,6 +278,7 @@ def test_no_hint_excludes_some_digits_only() -> None:
         assert not _SOME_DIGITS.search(hint), hint
 
 
+@pytest.mark.slow
 def test_a_key_is_named_where_it_stands_alone() -> None:
     """An item of a list may say what the next one is: `["password", "hunter2X9"]`."""
     tool = redactor(0)
