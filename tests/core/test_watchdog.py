@@ -85,11 +85,13 @@ def test_an_outlet_that_hangs_is_replaced_while_the_worker_waits_for_it(build: B
     pipeline = build(settings={"stall_timeout": PATIENCE, "sending_queue": queue}, hanging=exporter)
     for number in range(200):
         log(pipeline, number)
-    assert pipeline.flush(20) is False  # ten were lost meanwhile
+    assert pipeline.flush(20) is False  # the batch it hung with is lost: ten, or fewer on a busy machine
     snapshot = pipeline.ledger.snapshot()
     assert snapshot.worker_restarts == 1
-    assert snapshot.exporters["hanging"].dropped == {"exporter_stuck": 10}
-    assert bodies(exporter.taken) == list(range(10, 200))
+    lost = snapshot.exporters["hanging"].dropped["exporter_stuck"]
+    assert snapshot.exporters["hanging"].dropped == {"exporter_stuck": lost}
+    assert 1 <= lost <= 10
+    assert bodies(exporter.taken) == list(range(lost, 200))
     assert snapshot.balanced
 
 
