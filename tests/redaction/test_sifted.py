@@ -172,3 +172,12 @@ def test_texts_that_are_like_no_others_are_not_remembered_for_long() -> None:
     for number in range(9_000):
         look(sifted, f"order {number}", trial=trial)
     assert len(asked) < 8_300
+
+
+def test_texts_of_several_lines_are_like_no_others() -> None:
+    """Stack traces, mappings: it is not tried for long whether they come again."""
+    sifted, trial = Sifted(("never",), noting([]), Folding()), Trial()
+    for _ in range(300):
+        look(sifted, "one line\nand another", trial=trial)
+    assert not trial.is_on
+    assert not sifted._records

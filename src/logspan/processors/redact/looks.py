@@ -67,21 +67,8 @@ _PROSE = frozenset(
         *("olvidada", "errata", "obbligatoria", "scaduta", "ongeldig", "verplicht", "verlopen", "obrigatória"),
         *("obrigatoria", "expirada", "errada"),
         *("retype", "repeat", "confirm", "again", "re-enter", "caducado", "manquante", "gelüftet", "fehlerhaft"),
-        *(
-            "chauthtok",
-            "self",
-            "new",
-            "read",
-            "write",
-            "list",
-            "get",
-            "create",
-            "update",
-            "delete",
-            "admin",
-            "manage",
-            "origin",
-        ),
+        *("self", "new", "read", "write", "list", "get", "create", "update", "delete", "admin", "manage", "origin"),
+        "chauthtok",
     }
 )
 _SENTENCE = re.compile(r"(?:(?:[A-Za-z'-]+|[0-9]{1,3})[,;:.]? ){1,30}(?:[A-Za-z'-]+(?:\(s\))?|[0-9]{1,3})[.!?]?")

@@ -57,7 +57,12 @@ def stdnum(module: str, text: str, start: int, end: int) -> Place | None:
 
 def fiscal_code(text: str, start: int, end: int) -> Place | None:
     """Italy's, also with eIDAS's `TINIT-` in front."""
-    return stdnum("it.codicefiscale", text.replace("TINIT-", "TINIT ", 8) if "TINIT-" in text else text, start, end)
+    if text.startswith(_EIDAS, max(0, start - len(_EIDAS))):
+        return (start, end) if stdnum("it.codicefiscale", text[start : end + 2], 0, end - start) else None
+    return stdnum("it.codicefiscale", text, start, end)
+
+
+_EIDAS = "TINIT-"
 
 
 def checked(check: Callable[[str], bool], text: str, start: int, end: int) -> Place | None:

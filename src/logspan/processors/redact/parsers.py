@@ -137,7 +137,7 @@ _FIELD = re.compile(r"[A-Za-z_][\w.-]{0,60}=(?:[^\s=&,;]|$)")
 
 
 def basic(text: str, judge: Judge) -> Iterator[Span]:
-    """RFC 7617: `Basic` and the base64 of `user:password`."""
+    """RFC 7617: `Basic` and the base64 of `user:password`, or what was made by a machine."""
     del judge
     for match in _BASIC.finditer(text):
         token = match["token"]

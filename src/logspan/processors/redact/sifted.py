@@ -86,7 +86,8 @@ class Sifted:
 
     def _may_find_by_line(self, seen: bytes, alike: bytes, count: int, trial: Trial) -> bool:
         texts = alike.split(b"\n")
-        if len(texts) != count:
+        if len(texts) != count:  # one of them has lines of its own
+            trial.missed()
             return self._may_find(seen)
         if self._clean.issuperset(texts):
             trial.hits += 1

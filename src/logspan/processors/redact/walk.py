@@ -151,8 +151,8 @@ class Walk:
 
     def _in_one(self, key: Key, rule: Rule, value: AnyValue, path: str, depth: int) -> AnyValue:
         """A mapping or a list as a whole, but for cookies with their names."""
-        named = named_in_pairs(value)
-        if rule.id == "cookie" and depth <= _MAX_DEPTH and named is not None:
+        named = named_in_pairs(value) if rule.id == "cookie" and depth <= _MAX_DEPTH else None
+        if named is not None:
             jar = self._jar(key, named, path, depth)
             return jar if isinstance(value, dict) else [[name, item] for name, item in jar.items()]
         self._note(rule, path, 0, len(str(value)))
@@ -353,7 +353,8 @@ class Walk:
             redacted = self.mapping(value, path, "", depth + 1)
             for name, said in holes:
                 if said and name in value and redacted.get(name) == value[name]:
-                    redacted[name] = self._under(said[1], value[name], path, said[0], depth + 1)
+                    inner = f"{path}.{name}" if self._explains else ""
+                    redacted[name] = self._under(said[1], value[name], inner, said[0], depth + 1)
             return redacted
         items = value if isinstance(value, list) else []
         said_of = [said for _, said in holes[: len(items)]] + [None] * (len(items) - len(holes))
