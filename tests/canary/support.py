@@ -16,6 +16,7 @@ from pathlib import Path
 
 from logspan.testing import OtlpSink
 from tests.canary.canaries import Canary, canaries
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 CANARIES = canaries()
@@ -51,9 +52,7 @@ class Service:
 def service(folder: Path, **environment: str) -> Iterator[Service]:
     """Run the service; it plants what a client, the environment and the end of a program can plant."""
     folder.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     resource = f"canary-resource-key=1,db.password={SECRETS['canary-resource-key']}"
     resource += f",canary-resource-value=1,cache.url=redis://:{SECRETS['canary-resource-value']}@cache:6379/0"
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:

@@ -24,6 +24,7 @@ import pytest
 
 from tests.e2e.backends.build import REPO
 from tests.e2e.backends.run import Collector, Jaeger, Loki, collector, jaeger, loki, wait_for
+from tests.ports import free_port
 
 T = TypeVar("T")
 
@@ -58,9 +59,7 @@ class Service:
 def service(folder: Path, *, workers: int = 1, **environment: str) -> Iterator[Service]:
     """Run the service with nothing but these variables; it is stopped at the end."""
     folder.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     output = folder / "service.log"
     command = [sys.executable, "-m", "uvicorn", "tests.e2e.service:app", "--host", "127.0.0.1", "--port", str(port)]
     with output.open("wb") as log:

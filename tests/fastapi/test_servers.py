@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from logspan.testing import OtlpSink
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 APP = "tests.fastapi.service:app"
@@ -64,9 +65,7 @@ class Server:
 @contextmanager
 def running(name: str, folder: Path, sink: OtlpSink) -> Iterator[Server]:
     """Start a server, and end it with SIGTERM, by its process id."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     arguments = [argument.format(port=port, folder=folder) for argument in SERVERS[name]]
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "LOGSPAN_"))},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-import socket
 import threading
 import time
 from collections import Counter
@@ -37,12 +36,6 @@ def sink_of(protocol: str, **arguments: Any) -> Sink:
 def port_of(sink: Sink) -> int:
     """Where it listens."""
     return int(sink.endpoint.rsplit(":", 1)[1])
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def settings_for(endpoint: str, protocol: str = HTTP, **more: Any) -> Settings:

@@ -25,13 +25,13 @@ from tests.faults.support import (
     Start,
     account,
     end_of,
-    free_port,
     ids,
     port_of,
     running,
     sink_of,
     until,
 )
+from tests.ports import free_port
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
@@ -41,8 +41,8 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 def test_6_an_outage_loses_exactly_what_the_queue_cannot_hold(start: Start, protocol: str) -> None:
     """Down for 400 records with room for 100: the newest hundred arrive afterwards, in order, the rest is counted."""
-    with sink_of(protocol) as first:
-        port = port_of(first)
+    port = free_port()
+    with sink_of(protocol, port=port) as first:
         pipeline = start(first.endpoint, protocol, sending_queue={"queue_size": 100, "max_export_batch_size": 20})
         caller = Caller(pipeline)
         caller.log(50)

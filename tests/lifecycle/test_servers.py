@@ -3,7 +3,6 @@
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from logspan.spool import Spool, SpoolConfig
 from logspan.spool.decoding import decode_logs_request
 from logspan.testing import OtlpSink, Reply
 from tests.lifecycle.support import SLACK, Counts, environment, ledgers, received
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 APP = "tests.lifecycle.service:app"
@@ -94,9 +94,7 @@ class Server:
 @contextmanager
 def running(way: Way, folder: Path, sink: OtlpSink, *, exporters: str = "otlp", **more: str) -> Iterator[Server]:
     """Start a server; it must not outlive the block."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     variables = environment(
         PYTHONPATH=os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         LEDGERS=str(folder),

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import random
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -129,27 +126,3 @@ def answers(url: str) -> bool:
             return bool(200 <= response.status < 300)
     except (OSError, HTTPException):
         return False
-
-
-def free_ports(count: int) -> list[int]:
-    """Different free loopback ports, below the range that the kernel gives to outgoing connections.
-
-    A port from that range could be taken by any client between this call and the backend's start, or while a test has
-    the backend killed; one below it can be lost only to another server.
-    """
-    found: list[int] = []
-    while len(found) < count:
-        port = random.randrange(15_000, 30_000)
-        if port not in found and _is_free(port):
-            found.append(port)
-    return found
-
-
-def _is_free(port: int) -> bool:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -29,7 +29,8 @@ from typing import Any, TypedDict, TypeVar
 
 from tests.e2e.backends import otlp_json
 from tests.e2e.backends.build import CONFIG, build, recipes
-from tests.e2e.backends.process import Process, free_ports
+from tests.e2e.backends.process import Process
+from tests.ports import free_ports
 
 T = TypeVar("T")
 
