@@ -5,11 +5,12 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from logspan.context import ROUTING
 
-settings.register_profile("patient", deadline=None)  # a machine that is busy is no defect; each test has a time-out
+# A machine that is busy is no defect; each test has a time-out.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 
