@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from logspan.assemble import build_pipeline
-from logspan.clock import Clock
+from logspan.clock import Clock, Latch, SystemClock
 from logspan.pipeline import Pipeline
 from logspan.record import Record
 from logspan.settings import Settings
@@ -36,6 +37,30 @@ def log(
     """One log call, as a source makes it."""
     logger = pipeline.logger_provider.get_logger(scope)
     logger.emit(Record(InstrumentationScope(scope), severity, severity.name, body, attributes))
+
+
+class WorkersClock(SystemClock):
+    """Tells what the delivery worker of one pipeline waits for: for work, or for a `schedule_delay` of a minute."""
+
+    REST = 60.0
+
+    def __init__(self) -> None:
+        self.idle, self.rests = threading.Event(), threading.Event()
+
+    def wait(self, latch: Latch, timeout: float) -> bool:
+        if threading.current_thread().name == "logspan-delivery":
+            (self.rests if timeout == self.REST else self.idle).set()
+        return super().wait(latch, timeout)
+
+
+def rest(pipeline: Pipeline, clock: WorkersClock) -> None:
+    """Have the worker wait for `schedule_delay`, which it does after some work; until then no log call wakes it.
+
+    After a flush it may be idle instead, if it was quick enough to do the work before it was asked to.
+    """
+    assert clock.idle.wait(20)
+    log(pipeline, "work")
+    assert clock.rests.wait(20)
 
 
 def record(body: Any = "hello", scope: str = "app", severity: int = 9, **attributes: Any) -> Record:

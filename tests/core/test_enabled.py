@@ -34,6 +34,6 @@ def test_the_code_location_can_be_left_out(build: Build) -> None:
     StructuredLogger("facade", pipeline.logger_provider).info("one")
     record = logging.LogRecord("stdlib", logging.INFO, "file.py", 1, "two", (), None)
     LogspanHandler(pipeline.logger_provider).handle(record)
-    assert pipeline.flush()
+    assert pipeline.flush(30)
     assert [record.log_record.body for record in memory.records()] == ["one", "two"]
     assert [key for record in memory.records() for key in record.log_record.attributes or {} if "code." in key] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 import weakref
@@ -19,8 +20,9 @@ from logspan.testing import InMemoryExporter, assert_balanced
 from tests.core.conftest import Build
 from tests.core.support import bodies, built, log
 from tests.core.test_pipeline import threads_left
+from tests.waiting import until
 
-SLOW = 5.0  # seconds by which a machine may be late, in checks that something does end
+SLOW = 15.0  # seconds by which a machine may be late, in checks that something does end
 
 
 class Stuck(DeliveringExporter):
@@ -89,7 +91,7 @@ def test_flush_is_false_when_records_were_lost(build: Build) -> None:
     pipeline = build(mem=InMemoryExporter([Rejected("400"), Delivered(rejected=1), Delivered()]))
     for expected in (False, False, True):
         log(pipeline)
-        assert pipeline.flush() is expected
+        assert pipeline.flush(30) is expected
 
 
 def test_flush_of_no_time_or_endless_time(build: Build) -> None:
@@ -197,7 +199,7 @@ def test_shutdown_twice_gives_the_same_report(build: Build) -> None:
         thread.join()
     assert all(report is reports[0] for report in reports)
     assert pipeline.shutdown() is reports[0]
-    assert pipeline.flush()
+    assert pipeline.flush(30)
     assert calls == [1]
 
 
@@ -218,10 +220,12 @@ def test_records_after_shutdown_are_counted(build: Build) -> None:
 def test_shutdown_keeps_its_deadline_when_a_peer_is_stuck(build: Build, stuck: Stuck) -> None:
     """What is left is counted as `shutdown_timeout`; the other exporter has everything and was shut down (fault 15)."""
     memory = InMemoryExporter()
-    pipeline = build(settings={"sending_queue": {"max_export_batch_size": 10}}, stuck=stuck, mem=memory)
+    queue = {"max_export_batch_size": 10, "schedule_delay": 0.01}
+    pipeline = build(settings={"sending_queue": queue}, stuck=stuck, mem=memory)
     for number in range(95):
         log(pipeline, number)
     assert stuck.entered.wait(10)
+    assert memory.wait_for(95, 20)
     started = time.monotonic()
     report = pipeline.shutdown(0.2)
     assert took_less_than(0.2, started)
@@ -230,17 +234,18 @@ def test_shutdown_keeps_its_deadline_when_a_peer_is_stuck(build: Build, stuck: S
     assert report.exporters["stuck"].dropped == {"shutdown_timeout": 95}
     assert report.exporters["mem"].delivered == 95
     assert report.dropped == {"shutdown_timeout": 95}
-    assert memory.is_shut_down
+    until(lambda: memory.is_shut_down)  # by a thread that is waited for only as long as there is time
     stuck.free.set()
 
 
 def test_what_a_stuck_exporter_delivers_too_late_changes_no_count(build: Build, stuck: Stuck) -> None:
     """A batch is counted once, by whoever settles it first."""
+    earlier = set(threading.enumerate())
     pipeline = build(stuck=stuck)
     log(pipeline)
     assert stuck.entered.wait(10)
+    (thread,) = [each for each in set(threading.enumerate()) - earlier if each.name == "logspan-outlet-stuck"]
     report = pipeline.shutdown(0.05)
-    (thread,) = [thread for thread in threading.enumerate() if thread.name == "logspan-outlet-stuck"]
     stuck.free.set()
     thread.join(10)
     assert not thread.is_alive()
@@ -277,6 +282,7 @@ def test_an_exporter_that_hangs_in_its_shutdown(build: Build) -> None:
 
     pipeline = build(mem=Hangs())
     log(pipeline)
+    assert pipeline.flush(20)
     started = time.monotonic()
     report = pipeline.shutdown(0.2)
     assert took_less_than(0.2, started)
@@ -319,17 +325,17 @@ def test_shutdown_when_a_processor_hangs(build: Build, monkeypatch: pytest.Monke
         free.wait(30)
 
     monkeypatch.setattr("logspan.assemble._processors", lambda *_: [("redact", hang)])
-    memory = InMemoryExporter()
+    memory, earlier = InMemoryExporter(), set(threading.enumerate())
     pipeline = build(mem=memory)
     for _ in range(500):
         log(pipeline)
     assert entered.wait(10)
+    (thread,) = [each for each in set(threading.enumerate()) - earlier if each.name == "logspan-delivery"]
     started = time.monotonic()
     report = pipeline.shutdown(0.2)
     assert took_less_than(0.2, started)
     assert report.dropped == {"shutdown_timeout": 500}
     assert adds_up(report)
-    (thread,) = [thread for thread in threading.enumerate() if thread.name == "logspan-delivery"]
     free.set()
     thread.join(10)
     assert not thread.is_alive()
@@ -349,13 +355,12 @@ def test_shutdown_while_the_worker_waits_for_room(build: Build) -> None:
     assert memory.wait_for_attempts(1)
     started = time.monotonic()
     report = pipeline.shutdown(0.3)
-    took = time.monotonic() - started
+    assert took_less_than(0.3, started)
     assert_balanced(report.ledger)
     assert report.ledger.emitted == 2_000
     assert report.ledger.lost == 2_000
     assert not threads_left()
     assert pipeline.ledger.snapshot() == report.ledger
-    assert took < 1.0
 
 
 def test_shutdown_does_not_count_what_a_late_worker_hands_over(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -415,7 +420,7 @@ def test_shutdown_under_load_strands_nothing(build: Build) -> None:
         def work(
             index: int, pipeline: Pipeline = pipeline, start: threading.Barrier = start, logged: list[int] = logged
         ) -> None:
-            start.wait(10)
+            start.wait(30)
             for number in range(500):
                 log(pipeline, f"{index}-{number}")
                 logged[index] += 1
@@ -423,7 +428,7 @@ def test_shutdown_under_load_strands_nothing(build: Build) -> None:
         threads = [threading.Thread(target=work, args=(index,)) for index in range(8)]
         for thread in threads:
             thread.start()
-        start.wait(10)
+        start.wait(30)
         report = pipeline.shutdown(20)
         for thread in threads:
             thread.join()
@@ -447,6 +452,7 @@ def test_a_second_thread_does_not_wait_longer_than_it_said(build: Build, stuck: 
     assert stuck.entered.wait(10)
     first = threading.Thread(target=pipeline.shutdown, args=(30,))
     first.start()
+    until(lambda: not pipeline.logger_provider.get_logger("app").enabled())  # it is at it, and has begun to refuse
     started = time.monotonic()
     assert not pipeline.shutdown(0.05).complete
     assert took_less_than(0.05, started)
@@ -460,6 +466,7 @@ def test_a_hundred_pipelines_leave_nothing_behind() -> None:
     """Threads and descriptors are as before, and the pipelines can be collected (fault 40)."""
     process = psutil.Process()
     built({"mem": InMemoryExporter()}).shutdown()
+    gc.collect()
     before = process.num_fds()
     last: weakref.ref[Pipeline] | None = None
     for _ in range(100):
@@ -469,9 +476,7 @@ def test_a_hundred_pipelines_leave_nothing_behind() -> None:
         last = weakref.ref(pipeline)
     del pipeline
     assert threads_left() == []
-    assert process.num_fds() == before
-    import gc
-
+    assert process.num_fds() <= before  # those of another test may be closed just now
     gc.collect()
     assert last is not None
     assert last() is None

@@ -18,7 +18,7 @@ def in_threads(work: object) -> None:
     start = threading.Barrier(THREADS)
 
     def run() -> None:
-        start.wait(10)
+        start.wait(30)
         work()
 
     threads = [threading.Thread(target=run) for _ in range(THREADS)]

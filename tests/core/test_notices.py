@@ -57,6 +57,6 @@ def test_the_first_failure_to_deliver_is_told(build: Build, capfd: pytest.Captur
     pipeline = build(settings={"retry_on_failure": {"initial_interval": 0.01}}, mem=memory)
     log(pipeline, "one")
     assert memory.wait_for(1, 20)
-    assert pipeline.flush()
+    assert pipeline.flush(30)
     lines = capfd.readouterr().err.splitlines()
     assert lines == ["logspan: mem: cannot deliver now, will go on trying: connection refused"]

@@ -63,7 +63,7 @@ def test_a_record_arrives_as_it_was_logged(build: Build) -> None:
     one, other = InMemoryExporter(), InMemoryExporter()
     pipeline = build(one=one, other=other)
     log(pipeline, {"order": 1}, key=[1, "a"])
-    assert pipeline.flush()
+    assert pipeline.flush(30)
     for exporter in (one, other):
         (item,) = exporter.records()
         assert item.log_record.body == {"order": 1}
@@ -83,7 +83,7 @@ def test_the_order_of_records_is_kept_for_each_exporter(build: Build) -> None:
     pipeline = build(settings={"sending_queue": {"max_export_batch_size": 7}}, steady=steady, shaky=shaky)
     for number in range(1_000):
         log(pipeline, number)
-    assert pipeline.flush()
+    assert pipeline.flush(30)
     assert bodies(steady.records()) == list(range(1_000))
     assert bodies(shaky.get_finished_logs()) == list(range(1_000))
     assert max(len(batch) for batch in steady.batches()) == 7
@@ -98,7 +98,7 @@ def test_the_plain_api_is_enough(build: Build) -> None:
         body="from the api", severity_number=SeverityNumber.WARN, attributes={"password": "hunter2", "n": (1, 2)}
     )
     logger.emit(LogRecord(body={"nested": {"token": "abc"}}, event_name="happened"))
-    assert pipeline.flush()
+    assert pipeline.flush(30)
     first, second = memory.records()
     assert type(first.log_record) is Record
     assert attributes_of(first) == {"password": "[REDACTED:password]", "n": [1, 2]}
@@ -127,7 +127,7 @@ def test_what_is_bound_is_on_the_record_and_the_call_wins(build: Build) -> None:
     with bind(user=1, order=2):
         log(pipeline, order=3)
     log(pipeline)
-    assert pipeline.flush()
+    assert pipeline.flush(30)
     assert [attributes_of(item) for item in memory.records()] == [{"order": 3, "user": 1}, {}]
 
 
@@ -141,7 +141,7 @@ def test_filtered_and_sampled_records_are_counted(build: Build) -> None:
     traced.trace_id = 5
     pipeline.logger_provider.get_logger("app").emit(traced)
     log(pipeline, "kept", severity=SeverityNumber.ERROR)
-    assert pipeline.flush()
+    assert pipeline.flush(30)
     snapshot = pipeline.ledger.snapshot()
     assert (snapshot.filtered, snapshot.sampled_out, snapshot.fanned_out) == (1, 1, 1)
     assert snapshot.balanced
@@ -281,13 +281,13 @@ def test_logging_at_the_end_of_the_stack_leaves_the_ledger_right(build: Build) -
 
     with pytest.raises(RecursionError):
         fall(0)
-    assert pipeline.flush()
+    assert pipeline.flush(30)
     snapshot = pipeline.ledger.snapshot()
     assert snapshot.queued <= 1
     assert len(refused) <= 10
     assert len(memory.records()) > 500
     log(pipeline, "afterwards")
-    assert pipeline.flush()
+    assert pipeline.flush(30)
     assert bodies(memory.records())[-1] == "afterwards"
 
 
@@ -306,7 +306,7 @@ def test_a_redactor_that_fails_drops_the_record(build: Build, monkeypatch: pytes
     pipeline = build(mem=memory)
     for body in ("before", "secret", "after"):
         log(pipeline, body)
-    pipeline.flush()
+    pipeline.flush(30)
     snapshot = pipeline.ledger.snapshot()
     assert bodies(memory.records()) == ["before", "after"]
     assert snapshot.dropped == {"redact_failed": 1}
@@ -335,7 +335,7 @@ def test_flush_and_shutdown_through_the_provider(build: Build) -> None:
     memory = InMemoryExporter()
     provider = build(mem=memory).logger_provider
     provider.get_logger("app").emit(record("x"))
-    assert provider.force_flush(5_000)
+    assert provider.force_flush(30_000)
     assert bodies(memory.records()) == ["x"]
     provider.shutdown()
     assert memory.is_shut_down
@@ -349,7 +349,7 @@ def test_a_provider_keeps_its_pipeline_alive() -> None:
     provider = built({"mem": memory}).logger_provider
     gc.collect()
     provider.get_logger("app").emit(record("x"))
-    assert provider.force_flush(5_000)
+    assert provider.force_flush(30_000)
     assert len(memory.records()) == 1
     provider.shutdown()
     assert memory.is_shut_down
@@ -377,7 +377,7 @@ def test_a_logger_asked_for_while_one_is_made_does_not_hang(build: Build) -> Non
 
     provider.get_logger("x", Name("version")).emit(record("from outside"))
     assert seen
-    assert pipeline.flush()
+    assert pipeline.flush(30)
     assert sorted(bodies(memory.records())) == ["from inside", "from outside"]
     again = provider.get_logger("inner")
     assert again.instrumentation_scope.name == "inner"  # type: ignore[attr-defined]
@@ -390,7 +390,7 @@ def test_a_processor_that_a_user_adds_warns(build: Build) -> None:
     with pytest.warns(UnredactedProcessorWarning, match="Batch sees records before they are redacted"):
         pipeline.logger_provider.add_log_record_processor(added)
     log(pipeline, "x", password="y")
-    assert pipeline.flush()
+    assert pipeline.flush(30)
     assert len(added.records) == 1
 
 
@@ -402,7 +402,7 @@ def test_the_stock_console_exporter_works(build: Build) -> None:
     out = io.StringIO()
     pipeline = build(console=ConsoleLogRecordExporter(out=out))
     log(pipeline, "hello", n=1)
-    assert pipeline.flush()
+    assert pipeline.flush(30)
     shown = json.loads(out.getvalue())
     assert (shown["body"], shown["attributes"], shown["severity_text"]) == ("hello", {"n": 1}, "INFO")
 
@@ -412,7 +412,7 @@ def test_the_stock_in_memory_exporter_works(build: Build) -> None:
     memory = stock_memory()
     pipeline = build(mem=memory)
     log(pipeline, "hello")
-    assert pipeline.flush()
+    assert pipeline.flush(30)
     (item,) = memory.get_finished_logs()
     assert item.log_record.body == "hello"
     assert item.resource.attributes["service.name"] == "test"
@@ -444,7 +444,7 @@ def test_what_an_exporter_logs_does_not_feed_itself(build: Build) -> None:
     exporter = LogsWhileExporting()
     pipeline = exporter.pipeline = build(mem=exporter)
     log(pipeline, "one")
-    assert pipeline.flush()
+    assert pipeline.flush(30)
     report = pipeline.shutdown()
     assert exporter.batches == 1
     assert report.ledger.emitted == 1
@@ -482,12 +482,12 @@ def test_two_pipelines_do_not_touch(build: Build) -> None:
     for pipeline in (first, second):
         log(pipeline, "info")
         log(pipeline, "error", severity=SeverityNumber.ERROR)
-        assert pipeline.flush()
+        assert pipeline.flush(30)
     assert bodies(one.records()) == ["info", "error"]
     assert bodies(other.records()) == ["error"]
     assert first.shutdown().complete
     log(second, "still", severity=SeverityNumber.ERROR)
-    assert second.flush()
+    assert second.flush(30)
     assert bodies(other.records()) == ["error", "still"]
     assert first.resource.attributes["service.instance.id"] != second.resource.attributes["service.instance.id"]
 
@@ -577,7 +577,7 @@ def test_health_names_the_causes(build: Build) -> None:
     for pipeline in (good, broken, mixed):
         assert pipeline.health().status == "ok"
         log(pipeline)
-        pipeline.flush()
+        pipeline.flush(30)
     assert good.health().status == "ok"
     assert mixed.health().status == "degraded"
     assert broken.health().status == "failing"
@@ -593,7 +593,7 @@ def test_no_warning_and_no_output_in_the_ordinary_course(build: Build, capfd: py
         pipeline = build(mem=InMemoryExporter())
         for number in range(100):
             log(pipeline, number)
-        assert pipeline.flush()
+        assert pipeline.flush(30)
         pipeline.shutdown()
     assert capfd.readouterr() == ("", "")
 
@@ -616,7 +616,7 @@ def test_a_record_without_scope_or_resource_is_taken(build: Build) -> None:
     pipeline = build(settings={"filter": {"excluded_scopes": ["x"]}}, mem=memory)
     made = Record(None, SeverityNumber.INFO, "INFO", "x", {})
     pipeline.logger_provider.get_logger("app").emit(made)
-    assert pipeline.flush()
+    assert pipeline.flush(30)
     assert isinstance(memory.records()[0].resource, Resource)
 
 
@@ -628,7 +628,7 @@ def test_a_scope_is_redacted_once_for_all_its_records(build: Build) -> None:
     for pipeline in (redacting, plain):
         logger = pipeline.logger_provider.get_logger(dsn, attributes=attributes)
         logger.emit(body="one", severity_number=SeverityNumber.INFO)
-        assert pipeline.flush(5.0)
+        assert pipeline.flush(30)
     scope, as_given = (exporter.records()[0].instrumentation_scope for exporter in (memory, raw))
     assert scope is not None
     assert as_given is not None
@@ -650,7 +650,7 @@ def test_a_scope_that_cannot_be_redacted_says_nothing(build: Build, monkeypatch:
         patched.setattr("logspan.processors.redact.Redactor.text", fail)
         logger = pipeline.logger_provider.get_logger("secret", attributes={"password": "hunter2"})
     logger.emit(body="one", severity_number=SeverityNumber.INFO)
-    assert pipeline.flush(5.0)
+    assert pipeline.flush(30)
     (scope,) = {record.instrumentation_scope for record in memory.records()}
     assert scope is not None
     assert (scope.name, dict(scope.attributes or {})) == ("redaction_failed", {})

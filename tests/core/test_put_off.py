@@ -20,11 +20,11 @@ from logspan.record import LateRecord, Record, severity
 from logspan.settings import Settings
 from logspan.testing import InMemoryExporter
 from tests.core.conftest import Build
-from tests.core.support import bodies, log, record
+from tests.core.support import WorkersClock, bodies, log, record, rest
 from tests.core.test_fork import run
 
 WHERE: ContextVar[str] = ContextVar("where", default="nowhere")
-RESTING = {"queue": {"schedule_delay": 60.0}}
+RESTING = {"queue": {"schedule_delay": WorkersClock.REST}, "sending_queue": {"schedule_delay": 0.01}}
 MOST = 256
 
 
@@ -40,10 +40,13 @@ class Calls:
         self.called.set()
 
 
-def rest(pipeline: Pipeline) -> None:
-    """Have the worker wait for `schedule_delay`, which it does after some work."""
-    log(pipeline, "work")
-    assert pipeline.flush(10)
+def resting(build: Build, memory: InMemoryExporter) -> Pipeline:
+    """A pipeline whose worker comes for nothing by itself; one record has been delivered."""
+    clock = WorkersClock()
+    pipeline = build(clock, RESTING, mem=memory)
+    rest(pipeline, clock)
+    assert memory.wait_for(1, 20)
+    return pipeline
 
 
 def put_off(pipeline: Pipeline, make: Make) -> None:
@@ -76,8 +79,7 @@ def test_the_worker_does_it_soon_in_a_context_of_its_own(build: Build) -> None:
 def test_a_flush_and_a_shutdown_wait_for_it(build: Build, end: str) -> None:
     """All of it, in its order, though the worker's next look is a minute away; the ledger balances."""
     memory = InMemoryExporter()
-    pipeline = build(settings=RESTING, mem=memory)
-    rest(pipeline)
+    pipeline = resting(build, memory)
     for number in range(5):
         put_off(pipeline, partial(record, number))
     assert bodies(memory.records()) == ["work"]
@@ -89,8 +91,7 @@ def test_a_flush_and_a_shutdown_wait_for_it(build: Build, end: str) -> None:
 def test_a_burst_is_not_put_off(build: Build) -> None:
     """What waits is bounded: more than that is done by whoever comes with it."""
     calls = Calls()
-    pipeline = build(settings=RESTING, mem=InMemoryExporter())
-    rest(pipeline)
+    pipeline = resting(build, InMemoryExporter())
     for _ in range(MOST):
         put_off(pipeline, calls)
     assert calls.seen == []
@@ -165,8 +166,7 @@ def test_a_processor_beside_the_pipeline_sees_it_on_the_callers_thread(build: Bu
 def test_the_worker_does_not_wait_for_the_delivery_of_what_it_makes(build: Build) -> None:
     """Who logs at the very end waits for a flush; the worker, which makes what was put off before, would for itself."""
     memory, waited = InMemoryExporter(), []
-    pipeline = build(settings=RESTING, mem=memory)
-    rest(pipeline)
+    pipeline = resting(build, memory)
     for number in range(3):
         put_off(pipeline, partial(record, number))
     pipeline.deliver_at_once(lambda: waited.append(here()))
@@ -200,8 +200,7 @@ def test_what_nobody_makes_any_more_is_counted_at_the_end(build: Build, monkeypa
 def test_one_whose_making_is_interrupted_is_counted(build: Build, at_once: bool) -> None:
     """Ctrl-C on the main thread, which makes what waits when it shuts down, is the application's; others are made."""
     memory = InMemoryExporter()
-    pipeline = build(settings=RESTING, mem=memory)
-    rest(pipeline)
+    pipeline = resting(build, memory)
 
     def interrupted() -> Record:
         raise KeyboardInterrupt
