@@ -64,12 +64,12 @@ class Kit:
         """What a flush does."""
         return self.outlet.wait_for(self.outlet.hurry(), self.clock.monotonic() + seconds)
 
-    def close(self, seconds: float = 20.0) -> None:
-        """What a shutdown does."""
+    def close(self, seconds: float = 20.0, *, disk: float = 0.0) -> None:
+        """What a shutdown does; with so many seconds more for a disk that is slow, and does not hang."""
         deadline = self.clock.monotonic() + seconds
         self.outlet.end_at(deadline)
         self.outlet.finish(deadline)
         self.outlet.wait(deadline)
         self.outlet.give_up()
-        self.outlet.close(deadline)
+        self.outlet.close(deadline + disk)
         self.outlet.join(deadline)

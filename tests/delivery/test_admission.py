@@ -246,13 +246,13 @@ def test_the_bound_is_exact_under_threads(overflow: Overflow) -> None:
     start = threading.Barrier(9)
 
     def produce(first: int) -> None:
-        start.wait(10)
+        start.wait(30)
         for number in range(first, first + 2_000):
             queue.put(number)
 
     def consume() -> None:
         nonlocal most
-        start.wait(10)
+        start.wait(30)
         while not done.is_set() or len(queue.intake):
             queue.admission.repay()
             most = max(most, len(queue.intake))

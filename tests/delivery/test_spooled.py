@@ -28,6 +28,8 @@ from logspan.testing import InMemoryExporter, OtlpSink, Reply, Request
 from tests.core.conftest import Build
 from tests.core.support import bodies, log
 from tests.delivery.support import Kit
+from tests.ports import free_port
+from tests.waiting import until
 
 
 class Spools:
@@ -50,14 +52,6 @@ class Spools:
 @pytest.fixture
 def spools(tmp_path: Path) -> Spools:
     return Spools(tmp_path / "spool")
-
-
-def until(probe: Any) -> None:
-    """Wait for another thread."""
-    deadline = time.monotonic() + 20
-    while not probe():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def balanced(kit: Kit) -> bool:
@@ -105,7 +99,7 @@ def test_what_a_shutdown_leaves_behind_the_next_process_delivers(spools: Spools,
     """A deadline that ends with the peer away: every record is spooled, and adopted by who comes next."""
     kit = spools.kit(InMemoryExporter([Retryable("down")] * 1_000), mode=mode, max_export_batch_size=7)
     kit.put(100)
-    kit.close(0.2)
+    kit.close(0.2, disk=20)
     first = kit.ledger.snapshot()
     assert (first.spooled, first.lost, first.in_flight) == (100, 0, 0)
     assert first.balanced
@@ -196,9 +190,7 @@ def test_kill_9_loses_nothing_that_was_on_disk(tmp_path: Path) -> None:
         command = [sys.executable, "-c", textwrap.dedent(PROGRAM), endpoint, str(tmp_path / "spool")]
         return subprocess.Popen([*command, str(first), str(last), then], stdout=subprocess.PIPE, text=True, cwd=root)
 
-    with OtlpSink() as sink:
-        sink_endpoint = sink.endpoint
-    killed = start(sink_endpoint, 0, 500, "stay")  # nobody listens there now
+    killed = start(f"http://127.0.0.1:{free_port()}", 0, 500, "stay")  # nobody listens there
     assert killed.stdout is not None
     assert killed.stdout.readline() == "on disk\n"
     os.kill(killed.pid, signal.SIGKILL)
@@ -254,7 +246,7 @@ def test_a_batch_is_given_up_for_its_age_when_the_user_has_asked_for_it(spools: 
     """`max_age`: what an earlier process has stored too long ago is counted as expired, and never sent."""
     kit = spools.kit(InMemoryExporter([Retryable("down")] * 1_000))
     kit.put(10)
-    kit.close(0.1)
+    kit.close(0.1, disk=20)
     assert kit.ledger.snapshot().spooled == 10
     memory = InMemoryExporter()
     kit = spools.kit(memory, policy={"max_age": 1e-9})
@@ -337,7 +329,7 @@ def test_a_disk_that_hangs_holds_up_nobody(hanging: Callable[[str], HangingSpool
     kit.outlet.revive()
     assert kit.outlet.spool_trouble is None
     kit.close(0.2)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 20
     snapshot = kit.ledger.snapshot()
     assert snapshot.balanced
     assert snapshot.in_flight == 0
@@ -387,7 +379,7 @@ def test_the_watchdog_does_not_wait_for_the_disk(hanging: Callable[[str], Hangin
     time.sleep(0.3)
     started = time.monotonic()
     kit.outlet.revive()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert kit.ledger.restarts.value() == 1
     memory.release()
     kit.close(0.1)
@@ -494,7 +486,7 @@ def test_what_comes_after_the_end_is_on_disk_when_the_call_returns(spools: Spool
     """The last lines of a worker whose peer is away: the next process delivers them; a disk that refuses is counted."""
     kit = spools.kit(InMemoryExporter([Retryable("down")] * 1_000), mode)
     kit.put(3)
-    kit.close(0.1)
+    kit.close(0.1, disk=20)
     for _ in range(2):
         kit.put(1)
     assert sum(owner.records for owner in survey(spools.directory)) == 5
@@ -562,7 +554,7 @@ def test_what_is_in_flight_at_the_end_is_older_than_what_is_spooled(spools: Spoo
         kit.put(20)
         until(lambda: kit.ledger.snapshot().in_flight < 30)
     assert kit.ledger.snapshot().spooled >= 80
-    kit.close(0.1)
+    kit.close(0.1, disk=20)
     assert kit.ledger.snapshot().spooled == 110
     second = InMemoryExporter()
     kit = spools.kit(second)
@@ -609,8 +601,8 @@ def test_a_disk_that_refuses_does_not_slow_mode_always_down(spools: Spools) -> N
     kit = spools.kit(memory, mode="always", max_export_batch_size=100)
     started = time.monotonic()
     kit.put(20_000)
-    assert kit.drain(60)
-    assert time.monotonic() - started < 20  # 200 batches
+    assert kit.drain(50)
+    assert time.monotonic() - started < 50  # 200 batches
     assert bodies(memory.records()) == list(range(20_000))
     assert kit.ledger.snapshot().spool_errors["spool_write_error"] < 20
     kit.close()
