@@ -27,6 +27,7 @@ from logspan.testing import (
     check_exporter_contract,
 )
 from logspan.testing.contract import sample_batch
+from tests.ports import free_port
 
 BATCH = sample_batch()
 
@@ -92,7 +93,7 @@ def test_a_sink_can_be_closed_with_a_connection_open() -> None:
     """Nobody has to wait for a client that keeps its connection."""
     from logspan.exporters.otlp_http import OtlpHttpExporter
 
-    with OtlpSink() as sink:
+    with OtlpSink(port=free_port()) as sink:  # nobody else is given it afterwards
         exporter = OtlpHttpExporter(sink.logs_endpoint)
         assert exporter.deliver(BATCH) == Delivered()
         assert sink.wait_for(len(BATCH), requests=1)

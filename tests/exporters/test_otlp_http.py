@@ -21,12 +21,13 @@ from logspan.testing import OtlpSink, Reply, Request, check_exporter_contract
 from logspan.testing.contract import hostile_batch, sample_batch
 from logspan.transport import Answer
 from tests.exporters.raw_server import answering, raw_server, read_request
+from tests.ports import free_port
 
 BATCH = sample_batch()
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
 
-def deliver_to(port: int, timeout: float = 5.0) -> Outcome:
+def deliver_to(port: int, timeout: float = 30.0) -> Outcome:
     """One attempt at a raw server."""
     exporter = OtlpHttpExporter(f"http://127.0.0.1:{port}/v1/logs", timeout=timeout)
     try:
@@ -267,7 +268,7 @@ def test_the_deadline_holds_however_the_peer_stalls(talk: object) -> None:
     with raw_server(talk) as port:  # type: ignore[arg-type]
         started = time.monotonic()
         assert deliver_to(port, timeout=0.5) == Retryable("timeout")
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 15
 
 
 def test_the_deadline_holds_while_sending() -> None:
@@ -276,7 +277,7 @@ def test_the_deadline_holds_while_sending() -> None:
         exporter = OtlpHttpExporter(f"http://127.0.0.1:{port}/v1/logs", compression="none", timeout=0.5)
         started = time.monotonic()
         assert exporter.deliver_payload(bytes(64 << 20), 1) == Retryable("timeout")
-        assert 0.5 <= time.monotonic() - started < 5
+        assert 0.5 <= time.monotonic() - started < 15
         exporter.shutdown()
 
 
@@ -328,9 +329,7 @@ def test_a_broken_conversation_may_be_tried_again(talk: object) -> None:
 
 def test_nobody_there_may_be_tried_again() -> None:
     """A refused connection and an unknown name."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    outcome = deliver_to(port)
+    outcome = deliver_to(free_port())
     assert isinstance(outcome, Retryable)
     assert outcome.reason.startswith("ConnectionRefusedError")
     exporter = OtlpHttpExporter("http://nowhere.invalid:4318/v1/logs")
