@@ -179,7 +179,7 @@ def test_spans_reach_the_endpoint_of_the_settings_and_nothing_else_is_read(monke
     with OtlpSink() as sink:
         spans = spans_to(sink, headers={"x-tenant": "a"}, compression="gzip")
         spans.provider().get_tracer("t").start_span("request").end()
-        assert spans.flush(5.0)
+        assert spans.flush(30)
         (span,) = sink.spans()
         assert (span.name, span.resource["service.name"]) == ("request", "shop")
         (request,) = sink.requests()
@@ -198,7 +198,7 @@ def test_a_hanging_endpoint_does_not_hold_longer_than_the_deadline(end: str) -> 
         spans.provider().get_tracer("t").start_span("request").end()
         began = time.monotonic()
         assert getattr(spans, end)(0.2) is False
-        assert time.monotonic() - began < 5.0
+        assert time.monotonic() - began < 15.0
         assert sink.wait_for(requests=1)
 
 
@@ -231,12 +231,12 @@ def test_threads_that_come_first_together_have_one_provider() -> None:
     together = threading.Barrier(4)
 
     def resource() -> Resource:
-        together.wait(10.0)
+        together.wait(30.0)
         return Resource.get_empty()
 
     spans = Spans(resource, None)
     with ThreadPoolExecutor(4) as pool:
-        provided = {id(made.result(10.0)) for made in [pool.submit(spans.provider) for _ in range(4)]}
+        provided = {id(made.result(30.0)) for made in [pool.submit(spans.provider) for _ in range(4)]}
     assert provided == {id(spans.provider())}
     assert spans.provider().get_tracer("shop").start_span("order").is_recording()
     assert spans.shutdown(5.0)
@@ -251,7 +251,7 @@ def run(program: str, **environment: str) -> str:
         cwd=Path(__file__).parent.parent,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=50,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -176,8 +176,8 @@ def test_all_together_have_one_budget() -> None:
     """Three that hang cost no more than one; what the others find is there."""
     hanging = [NamedDetector(f"hangs-{number}", Hangs()) for number in range(3)]
     started = time.monotonic()
-    found = detect([*hanging, NamedDetector("good", Found(a=1))], timeout=0.2)
-    assert time.monotonic() - started < 5.0
+    found = detect([*hanging, NamedDetector("good", Found(a=1))], timeout=1.0)
+    assert time.monotonic() - started < 15.0
     assert dict(found.attributes) == {"a": 1}
     assert set(found.problems.values()) == {"did not answer in time"}
 
@@ -202,7 +202,7 @@ class Region(ResourceDetector):
 
 class Hangs(ResourceDetector):
     def detect(self):
-        threading.Event().wait(2)
+        threading.Event().wait(10)
         return Resource({"late": True})
 
 class Broken(ResourceDetector):
@@ -241,7 +241,7 @@ def test_failures_are_counted_and_said_and_the_start_goes_on(
 ) -> None:
     """R4.1: within `resource.timeout`; the message has no text of the error."""
     monkeypatch.setattr(sys, "__stderr__", sys.stderr)
-    settings = Settings(resource={"detectors": ["acme_hangs", "acme_broken", "acme"], "timeout": 0.1})  # type: ignore[arg-type]
+    settings = Settings(resource={"detectors": ["acme_hangs", "acme_broken", "acme"], "timeout": 1.0})  # type: ignore[arg-type]
     pipeline = build_pipeline(settings, exporters={})
     assert pipeline.resource.attributes["cloud.region"] == "eu"
     counted = dict(pipeline.shutdown(1).ledger.processor_errors)

@@ -219,7 +219,7 @@ def test_spans_are_redacted_off_the_callers_thread() -> None:
 
     spans = Spans(Resource.get_empty, lambda: GuardedSpanExporter(lambda: kept, "somewhere", Notices(), prepare))
     spans.provider().get_tracer("t").start_span("x").end()
-    assert spans.flush(5.0)
+    assert spans.flush(30)
     assert len(kept.spans) == 1
     assert threading.get_ident() not in threads
     assert spans.shutdown(5.0)
@@ -241,7 +241,7 @@ def test_the_settings_decide(redaction: dict[str, bool], leaks: tuple[bytes, ...
         pipeline = build_pipeline(settings, exporters=[InMemoryExporter()])
         installed = install_providers(pipeline, settings)
         leaky(trace.get_tracer("shop.client"))
-        assert installed.flush(5.0)
+        assert installed.flush(30)
         sent = b"".join(request.body for request in sink.requests())
         installed()
         assert installed.shutdown(5.0)

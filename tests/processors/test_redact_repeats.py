@@ -41,6 +41,6 @@ def test_the_work_grows_with_the_text_only() -> None:
 def _time(number: int) -> float:
     words = [f"p{place:05d}Qx7Lm" for place in range(number)]
     text = " ".join([*(f"password={word}" for word in words), *words])
-    start = time.perf_counter()
+    start = time.thread_time()
     REDACTOR.text(text)
-    return time.perf_counter() - start
+    return time.thread_time() - start
