@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -129,19 +128,11 @@ def account(
     return snapshot, exporter
 
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait for something that rings no bell."""
-    pause, end = threading.Event(), time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        pause.wait(0.01)
-
-
 def end_of(name: str) -> None:
     """Wait for the end of a thread that was left behind."""
     for thread in threading.enumerate():
         if thread.name == name:
-            thread.join(10)
+            thread.join(30)
             assert not thread.is_alive()
 
 

@@ -16,7 +16,8 @@ from logspan.exporters.otlp_http import OtlpHttpExporter
 from logspan.outcome import DeliveringExporter, Outcome
 from logspan.record import Record
 from logspan.testing import InMemoryExporter, OtlpSink, assert_balanced
-from tests.faults.support import Caller, Start, account, ids, until
+from tests.faults.support import Caller, Start, account, ids
+from tests.waiting import until
 
 ERRORS = [ValueError("x"), SystemExit(1), KeyboardInterrupt(), MemoryError(), RecursionError(), GeneratorExit()]
 
@@ -68,11 +69,12 @@ def test_27_28_an_exporter_that_raises(start: Start, error: BaseException, kind:
     """Its batch is counted, the next one is delivered by a worker that lives; the exporter beside it has everything."""
     bad = kind(error)
     with OtlpSink() as sink:
-        pipeline = start.several({"bad": bad, "otlp": OtlpHttpExporter(sink.logs_endpoint)})
+        exporters = {"bad": bad, "otlp": OtlpHttpExporter(sink.logs_endpoint)}
+        pipeline = start.several(exporters, sending_queue={"schedule_delay": 60.0})  # ten leave at a time, and no fewer
         caller = Caller(pipeline)
         for round_ in range(4):
             caller.log(10)
-            assert pipeline.flush(10) is (round_ % 2 == 1)
+            assert pipeline.flush(20) is (round_ % 2 == 1)
         assert pipeline.health().status == "degraded"
         snapshot, _ = account(pipeline, caller, ids(sink.records()))
     taken = (bad.inner if isinstance(bad, RaisesToo) else bad).taken
@@ -202,7 +204,7 @@ def test_31_a_tokenizer_that_hangs_is_left_behind(start: Start) -> None:
         return "token"
 
     VAULT[:] = [hangs]
-    redaction = {"actions": {"email": "tokenize"}, "tokenizer": f"{__name__}:tokenizer", "timeout": 0.2}
+    redaction = {"actions": {"email": "tokenize"}, "tokenizer": f"{__name__}:tokenizer", "timeout": 0.5}
     with OtlpSink() as sink:
         pipeline = start(sink.endpoint, stall_timeout=2.0, redaction=redaction)
         logger = pipeline.logger_provider.get_logger("app")
@@ -212,7 +214,7 @@ def test_31_a_tokenizer_that_hangs_is_left_behind(start: Start) -> None:
             until(lambda: any("tokenizer has not answered" in cause for cause in pipeline.health().causes))
             for number in range(100):
                 logger.emit(body="later kim@example.com", attributes={"number": number})
-            assert sink.wait_for(100)
+            assert sink.wait_for(100, timeout=30)
         finally:
             release.set()
         assert pipeline.flush(10)
@@ -264,12 +266,12 @@ def test_31_a_processor_that_hangs_is_left_behind(start: Start, gate: Gate, monk
     """The watchdog replaces the worker: the slice at hand is counted, all that comes later arrives."""
     monkeypatch.setattr("logspan.assemble._processors", lambda *_: [("hangs", gate)])
     with OtlpSink() as sink:
-        pipeline = start(sink.endpoint, stall_timeout=0.1)
+        pipeline = start(sink.endpoint, stall_timeout=1.0)  # a request has to be over in less, on a busy machine too
         caller = Caller(pipeline)
         caller.log(1)
         assert gate.reached.wait(10)
         later = caller.log(100)
-        assert sink.wait_for(100)
+        assert sink.wait_for(100, timeout=30)
         assert pipeline.flush(10)
         snapshot, _ = account(pipeline, caller, ids(sink.records()))
     assert ids(sink.records()) == later

@@ -17,7 +17,8 @@ from fastapi import FastAPI
 
 from logspan import configure_logging, instrument_app
 from logspan.testing import FakeClock, OtlpSink, Reply, assert_balanced
-from tests.faults.support import HTTP, NO_JITTER, Caller, Start, account, ids, settings_for, until
+from tests.faults.support import HTTP, NO_JITTER, Caller, Start, account, ids, settings_for
+from tests.waiting import until
 
 HOUR, DAY = 3_600.0, 86_400.0
 ROOT = Path(__file__).parents[2]
@@ -134,7 +135,7 @@ def test_40_a_module_that_sets_up_is_reloaded(tmp_path: Path, monkeypatch: pytes
         mine = [record for record in sink.records() if record.scope == "app"]
     sys.modules.pop("set_up_again")
     assert ids(mine) == list(range(10))
-    assert threads() <= before
+    until(lambda: threads() <= before)
 
 
 def test_40_shut_down_twice(start: Start) -> None:

@@ -29,9 +29,12 @@ from tests.faults.support import (
     port_of,
     running,
     sink_of,
-    until,
 )
 from tests.ports import free_port
+from tests.waiting import until
+
+PATIENT: dict[str, Any] = {"stall_timeout": 1e6}
+"""For clocks that run fast: on a busy machine an ordinary attempt takes minutes of them."""
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
@@ -75,12 +78,13 @@ def test_6_an_outage_that_fits_the_queue_loses_nothing(start: Start, protocol: s
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("rate", [50, 1_000])
 def test_6_a_minute_at_this_rate(start: Start, rate: int) -> None:
     """60 s without a Collector, on a clock that runs fast, under default settings."""
     clock, port = FakeClock(), free_port()
     retry = {"initial_interval": 5.0, "max_interval": 30.0, "max_elapsed_time": 300.0}
-    pipeline = start(f"http://127.0.0.1:{port}", HTTP, clock, retry_on_failure=retry)
+    pipeline = start(f"http://127.0.0.1:{port}", HTTP, clock, retry_on_failure=retry, **PATIENT)
     caller = Caller(pipeline)
     with running(clock, 0.05) as reaches:
         for second in range(1, 61):
@@ -89,7 +93,7 @@ def test_6_a_minute_at_this_rate(start: Start, rate: int) -> None:
         with OtlpSink(port=port) as sink:
             expected = min(60 * rate, 50_000)
             assert sink.wait_for(expected, timeout=50)
-            pipeline.flush(5)
+            assert pipeline.flush(100_000)  # of this clock
             arrived = ids(sink.records())
             _, exporter = account(pipeline, caller, arrived)
     assert arrived == sorted(arrived)
@@ -98,6 +102,7 @@ def test_6_a_minute_at_this_rate(start: Start, rate: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("mode", ["overflow", "always"])
 def test_6_a_minute_with_a_spool(start: Start, tmp_path: Path, mode: str) -> None:
     """60 s at 1,000 records/s, twice `max_elapsed_time`, ten times what memory holds: all arrive, in order."""
@@ -109,6 +114,7 @@ def test_6_a_minute_with_a_spool(start: Start, tmp_path: Path, mode: str) -> Non
         retry_on_failure={"initial_interval": 5.0, "max_interval": 30.0, "max_elapsed_time": 30.0},
         sending_queue={"queue_size": 6_000},
         file_storage={"directory": tmp_path / "spool", "mode": mode},
+        **PATIENT,
     )
     caller = Caller(pipeline)
     with running(clock, 0.05) as reaches:
@@ -118,7 +124,7 @@ def test_6_a_minute_with_a_spool(start: Start, tmp_path: Path, mode: str) -> Non
             until(lambda: pipeline.ledger.snapshot().exporters["otlp"].in_flight < 5_000)  # the disk's time is real
         with OtlpSink(port=port) as sink:
             assert sink.wait_for(60_000, timeout=50)
-            assert pipeline.flush(5_000)
+            assert pipeline.flush(100_000)
             _, exporter = account(pipeline, caller, ids(sink.records()))
     assert ids(sink.records()) == caller.ids
     assert (exporter.delivered, exporter.lost) == (60_000, 0)
@@ -247,7 +253,7 @@ def test_18_the_end_does_not_wait_for_a_resolver_that_hangs(start: Start, monkey
     assert asked.wait(10)
     started = time.monotonic()
     _, exporter = account(pipeline, caller, [], timeout=0.2)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
     assert exporter.dropped == {"shutdown_timeout": 30}
     answer.set()
     end_of("logspan-outlet-otlp")
@@ -267,8 +273,7 @@ def test_43_one_of_three_down_for_an_hour(start: Start) -> None:
         }
         queue = {"queue_size": 500, "max_export_batch_size": 100}
         retry = {"initial_interval": 5.0, "max_interval": 30.0, "max_elapsed_time": 300.0, **NO_JITTER}
-        patient = {"stall_timeout": 1e6}  # on a busy machine an ordinary attempt takes minutes of this clock
-        pipeline = start.several(exporters, clock, sending_queue=queue, retry_on_failure=retry, **patient)
+        pipeline = start.several(exporters, clock, sending_queue=queue, retry_on_failure=retry, **PATIENT)
         caller = Caller(pipeline)
         with running(clock, 3.0) as reaches:
             for minute in range(1, 61):
@@ -311,7 +316,7 @@ def test_45_flush_says_false_in_time(start: Start, protocol: str, client: str) -
         began = time.monotonic()
         assert pipeline.flush(0.2) is False
         took.append(time.monotonic() - began)
-    assert min(took) < 0.3
+    assert min(took) < 1.0
     _, exporter = account(pipeline, caller, [], timeout=0.3)
     assert exporter.dropped == {"shutdown_timeout": 100}
 
@@ -324,6 +329,6 @@ def test_45_flush_keeps_its_time_with_a_peer_that_hangs(start: Start) -> None:
         caller.log(100)
         began = time.monotonic()
         assert pipeline.flush(0.2) is False
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
         _, exporter = account(pipeline, caller, [], timeout=0.2)
     assert exporter.dropped == {"shutdown_timeout": 100}

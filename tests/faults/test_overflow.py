@@ -9,7 +9,8 @@ import pytest
 from opentelemetry._logs import SeverityNumber
 
 from logspan.testing import FakeClock, GrpcReply, OtlpSink, Reply
-from tests.faults.support import GRPC, Caller, Gate, Sink, Start, account, ids, sink_of, until
+from tests.faults.support import GRPC, Caller, Gate, Sink, Start, account, ids, sink_of
+from tests.waiting import until
 
 BOUND = 200
 POLICIES = ("block", "drop_newest", "drop_oldest", "sample")
@@ -77,7 +78,8 @@ def test_41_errors_outlive_the_rest_in_the_queue_of_an_exporter(start: Start, pr
     """An exporter that is away: its own queue gives up what is below ERROR first, and counts it."""
     gate = Gate()
     with held(protocol, gate) as sink:
-        pipeline = start(sink.endpoint, protocol, sending_queue={"queue_size": 100, "max_export_batch_size": 10})
+        queue = {"queue_size": 100, "max_export_batch_size": 10}
+        pipeline = start(sink.endpoint, protocol, otlp={"timeout": 60.0}, sending_queue=queue)  # nothing is sent twice
         caller, errors = Caller(pipeline), []
         for _ in range(50):
             errors += caller.log(1, SeverityNumber.ERROR)

@@ -12,8 +12,9 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from logspan import configure_logging
 from logspan.outcome import Delivered, DeliveringExporter, Outcome
 from logspan.testing import GrpcReply, OtlpSink, Reply, assert_balanced
-from tests.faults.support import GRPC, Caller, Sink, Start, account, ids, settings_for, sink_of, until
+from tests.faults.support import GRPC, Caller, Sink, Start, account, ids, settings_for, sink_of
 from tests.ports import free_port
+from tests.waiting import until
 
 CHATTY = ("urllib3", "requests", "httpx", "httpcore", "grpc", "opentelemetry")
 EXTRAS: dict[str, Any] = {"tracing": {"export": False}, "metrics": {"enabled": False}}

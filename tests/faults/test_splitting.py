@@ -13,7 +13,8 @@ import pytest
 
 from logspan.testing import GrpcReply, OtlpGrpcSink, OtlpSink, Reply, Request
 from logspan.testing.grpc_sink import GrpcRequest
-from tests.faults.support import GRPC, HTTP, Caller, Gate, Sink, Start, account, ids, until
+from tests.faults.support import GRPC, HTTP, Caller, Gate, Sink, Start, account, ids
+from tests.waiting import until
 
 WHOLE = {"schedule_delay": 30.0}
 SPOOLS = ("no spool", "overflow", "always")
@@ -81,9 +82,9 @@ def test_8_a_part_that_was_taken_is_not_sent_again(start: Start, tmp_path: Path,
 
 @pytest.mark.parametrize("spool", SPOOLS)
 def test_15_each_part_has_a_deadline_of_its_own(start: Start, tmp_path: Path, spool: str) -> None:
-    """Eight parts at 0.15 s each do not fit into one time-out of 1 s; each of them does."""
-    with taking(HTTP, 64, lambda: Reply(delay=0.15)) as sink:
-        pipeline = start(sink.endpoint, otlp={"timeout": 1.0}, sending_queue=WHOLE, **storage(tmp_path, spool))
+    """32 parts at 0.05 s each do not fit into one time-out of 1.5 s; each of them does."""
+    with taking(HTTP, 16, lambda: Reply(delay=0.05)) as sink:
+        pipeline = start(sink.endpoint, otlp={"timeout": 1.5}, sending_queue=WHOLE, **storage(tmp_path, spool))
         caller = Caller(pipeline)
         caller.log(512)
         assert pipeline.flush(20)
@@ -98,7 +99,8 @@ def test_8_a_shutdown_in_the_middle_of_a_batch(start: Start) -> None:
         pipeline = start(sink.endpoint, sending_queue=WHOLE)
         caller = Caller(pipeline)
         caller.log(512)
-        assert not pipeline.flush(0.5)
+        until(lambda: pipeline.ledger.snapshot().exporters["otlp"].delivered == 128)
+        assert not pipeline.flush(0.2)
         _, exporter = account(pipeline, caller, ids(sink.records()), timeout=0.5)
     assert ids(sink.records()) == caller.ids[:128]
     assert (exporter.delivered, exporter.dropped) == (128, {"shutdown_timeout": 384})
@@ -112,7 +114,8 @@ def test_8_the_next_process_has_the_rest_of_a_batch(start: Start, tmp_path: Path
         pipeline = start(sink.endpoint, sending_queue=WHOLE, **storage(tmp_path, mode))
         caller = Caller(pipeline)
         caller.log(512)
-        assert not pipeline.flush(0.5)
+        until(lambda: pipeline.ledger.snapshot().exporters["otlp"].delivered == 128)
+        assert not pipeline.flush(0.2)
         ledger = pipeline.shutdown(0.5).ledger
         assert (ledger.balanced, ids(sink.records())) == (True, caller.ids[:128])
         first = ledger.exporters["otlp"]

@@ -22,7 +22,8 @@ from logspan.testing import (
     assert_balanced,
 )
 from tests.exporters.raw_server import answering, raw_server, read_request
-from tests.faults.support import GRPC, HTTP, NO_JITTER, Caller, Sink, Start, account, ids, sink_of, until
+from tests.faults.support import GRPC, HTTP, NO_JITTER, Caller, Sink, Start, account, ids, sink_of
+from tests.waiting import until
 
 GENTLE = {"initial_interval": 2.0, "max_interval": 2.0, "max_elapsed_time": 3_600.0, **NO_JITTER}
 """So that whatever comes later than two seconds is the peer's wish."""

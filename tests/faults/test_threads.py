@@ -24,7 +24,8 @@ from logspan.install import Handle
 from logspan.pipeline import Pipeline
 from logspan.sources.stdlib import LogspanHandler
 from logspan.testing import OtlpSink, Reply, assert_balanced
-from tests.faults.support import Caller, Gate, Start, account, ids, settings_for, sink_of, until
+from tests.faults.support import Caller, Gate, Start, account, ids, settings_for, sink_of
+from tests.waiting import until
 
 QUIET: dict[str, Any] = {"tracing": {"export": False}, "metrics": {"enabled": False}}
 
@@ -150,6 +151,7 @@ def full(policy: str = "block") -> Iterator[tuple[Handle, Gate, OtlpSink]]:
     with OtlpSink(decide=decide) as sink:
         settings = settings_for(
             sink.endpoint,
+            otlp={"timeout": 60.0},  # nothing is sent twice
             queue={"max_queue_size": 10, "overflow": policy, "block_timeout": 30.0},
             sending_queue={"queue_size": 5, "max_export_batch_size": 5, "block_on_overflow": True},
             **QUIET,

@@ -94,7 +94,7 @@ def small_disk(at: Path, size: str) -> list[str]:
     return command
 
 
-def run(program: str, *arguments: str, on: Sequence[str] = (), timeout: float = 30.0) -> None:
+def run(program: str, *arguments: str, on: Sequence[str] = (), timeout: float = 50.0) -> None:
     """Run a program that has assertions of its own, `on` a small disk or not."""
     command = [*on, sys.executable, "-c", program, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout, cwd=ROOT)
