@@ -215,8 +215,10 @@ def test_a_child_is_hurried_by_itself(tmp_path: Path) -> None:
                 os._exit(7)
             assert os.waitpid(pid, 0)[1] == signal.SIGTERM
             print("ended", flush=True)
-        threading.Thread(target=fork, daemon=True).start()
+        thread = threading.Thread(target=fork, daemon=True)
+        thread.start()
         handle.at_exit()  # what the interpreter calls, where Python 3.12 would refuse to fork
+        thread.join(20)
     """
     with OtlpSink(decide=lambda request: Reply(delay=1.0)) as sink, program(text, sink, tmp_path) as running:
         assert running.ended() == 0, running.err

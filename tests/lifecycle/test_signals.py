@@ -59,12 +59,13 @@ def test_sigterm_under_load(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "answer", [pytest.param(SLOW, id="slow", marks=pytest.mark.slow), pytest.param(HANGS, id="hangs")]
 )
+@pytest.mark.timeout(180)
 def test_sigterm_under_load_ends_a_second_after_the_deadline_at_most(
     answer: Reply, spool: bool, tmp_path: Path
 ) -> None:
-    """Fault 1: with three threads logging on, and a report that adds up. Best of three, as a machine may be busy."""
+    """Fault 1: with three threads logging on, and a report that adds up. Best of six, as a machine may be busy."""
     took = []
-    for number in range(3):
+    for number in range(6):
         folder = tmp_path / str(number)
         folder.mkdir()
         took.append(_end_under_load(answer, spool, folder))
