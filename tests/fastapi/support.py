@@ -49,7 +49,7 @@ class Watched:
 
     def records(self) -> list[Seen]:
         """Everything that was recorded so far."""
-        assert self.handle.flush(5.0)
+        assert self.handle.flush(30)
         return [_seen(record) for record in self.memory.records()]
 
     def requests(self) -> list[Seen]:
@@ -113,7 +113,7 @@ def serving(app: Any, listener: socket.socket, **options: Any) -> Iterator[uvico
         yield server
     finally:
         server.should_exit = True
-        thread.join(15)
+        thread.join(30)
         listener.close()
         assert not thread.is_alive()
 

@@ -20,6 +20,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from logspan import bind, bound, carry, get_logger, unbind
 from logspan.binding import BoundToken
+from tests.core.support import WorkersClock, rest
 from tests.fastapi.driver import Driver
 from tests.fastapi.support import TestClient, Watched, served, watched
 from tests.fastapi.test_uvicorn import _get
@@ -595,7 +596,7 @@ def test_an_event_stream_has_what_its_request_has(kind: str) -> None:
         assert ids == {response.headers["x-request-id"]}
 
 
-async def test_a_record_that_is_made_in_a_callback_of_the_loop_is_whole() -> None:
+async def test_a_record_that_is_made_in_a_callback_of_the_loop_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """No task runs there, nor in a signal's handler that shuts down: the request's id and what it bound are there."""
     app = FastAPI()
 
@@ -603,9 +604,11 @@ async def test_a_record_that_is_made_in_a_callback_of_the_loop_is_whole() -> Non
     async def endpoint() -> None:
         bind(a=1)
 
-    with watched(app, queue={"schedule_delay": 60.0}) as seen:
-        log.info("work")
-        assert seen.handle.flush(10)  # the worker rests after that
+    clock = WorkersClock()
+    monkeypatch.setattr("logspan.assemble.SystemClock", lambda: clock)
+    with watched(app, queue={"schedule_delay": clock.REST}) as seen:
+        rest(seen.handle.pipeline, clock)
+        assert seen.memory.wait_for(1)
         await Driver().run(app, "/")
         assert seen.memory.records()[1:] == []
         asyncio.get_running_loop().call_soon(seen.handle.pipeline.shutdown, 10)

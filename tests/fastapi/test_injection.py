@@ -204,7 +204,7 @@ def test_two_apps_share_one_pipeline(mode: str, first_to_go: int) -> None:
         handles[first_to_go].uninstrument()
         stays = 1 - first_to_go
         response = TestClient(apps[stays]).get("/")
-        assert handles[stays].flush()
+        assert handles[stays].flush(30)
         assert bodies(memory).count(f"app {stays}") == 2
         assert bodies(memory).count(f"app {first_to_go}") == 1
         request = [r.log_record for r in memory.records() if _scope(r) == "logspan.request"][-1]

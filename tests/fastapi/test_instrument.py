@@ -310,7 +310,7 @@ def test_a_pipeline_of_ones_own() -> None:
     with instrument_app(app, pipeline=pipeline) as handle:
         assert handle.pipeline is pipeline
         TestClient(app).get("/")
-        assert handle.flush()
+        assert handle.flush(30)
     assert [record.log_record.event_name for record in memory.records()] == ["http.server.request"]
 
 
@@ -335,7 +335,7 @@ def test_the_lifespan_of_the_user_runs_and_what_it_logs_is_flushed(when: str) ->
         assert client.app_state == {"answer": 42}
         client.get("/")
     if when == "inside":
-        state["handle"].flush()
+        state["handle"].flush(30)
     bodies = [record.log_record.body for record in memory.records()]
     assert bodies[0] == "up"
     assert bodies[-1] == "down"
@@ -356,7 +356,7 @@ def test_handlers_that_the_lifespan_sets_are_adopted_when_it_is_over() -> None:
     with instrument_app(app, exporters={"console": memory}) as handle:
         with TestClient(app):
             logger.warning("m")
-        handle.flush()
+        handle.flush(30)
     assert [record.log_record.body for record in memory.records()] == ["m"]
     logger.handlers, logger.propagate = [], True
 

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import pytest
 
 from logspan.testing import OtlpSink
 from tests.ports import free_port
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 APP = "tests.fastapi.service:app"
@@ -97,7 +98,7 @@ def listens(port: int) -> bool:
 
 def wait_until_it_is_up(process: subprocess.Popen[bytes], port: int, output: Path, workers: int) -> None:
     """Until each worker has run its start-up; uvicorn alone starts to listen only after that."""
-    deadline = time.monotonic() + 25
+    deadline = time.monotonic() + 30
     while output.read_text().count("worker is up") < workers or not listens(port):
         if time.monotonic() > deadline or process.poll() is not None:
             pytest.fail(f"the server does not come up:\n{output.read_text()}")
@@ -130,6 +131,7 @@ def records_in(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", SERVERS)
 def test_every_request_has_its_records_and_its_span(name: str, tmp_path: Path) -> None:
     """R2.1, R2.2, R3.2: once each, with the id that the client was told, from the process that answered."""
@@ -158,7 +160,7 @@ def test_every_request_has_its_records_and_its_span(name: str, tmp_path: Path) -
         assert not [record for record in records if record["scope"] == "uvicorn.access"]
         assert "Logging error" not in output
 
-        assert sink.wait_for(spans=10), output
+        assert sink.wait_for(spans=10, timeout=20), output
         roots = [span for span in sink.spans() if not span.parent_span_id]
         assert Counter(span.trace_id for span in roots) == Counter(traces)
         for span in roots:
@@ -166,6 +168,7 @@ def test_every_request_has_its_records_and_its_span(name: str, tmp_path: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", ["uvicorn", "gunicorn-asgi", "gunicorn-uvicorn", "hypercorn"])
 def test_clients_that_go_and_exceptions(name: str, tmp_path: Path) -> None:
     """B6, R2.2: gunicorn's own worker cancels what nobody waits for, and says nothing of an exception itself."""
@@ -191,15 +194,6 @@ def test_clients_that_go_and_exceptions(name: str, tmp_path: Path) -> None:
         told = [record["body"] for record in records if "exception.type" in record["keys"]]
         assert told == [requests["/boom"]["body"]], [r["text"].get("exception.stacktrace") for r in records]
         assert requests["/boom"]["severity"] == "ERROR"
-
-
-def until(happened: Callable[[], bool]) -> None:
-    """Wait for what another process does."""
-    for _ in range(1_500):
-        if happened():
-            return
-        threading.Event().wait(0.01)
-    pytest.fail("it does not happen")
 
 
 def so_far(folder: Path) -> list[dict[str, Any]]:

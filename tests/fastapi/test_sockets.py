@@ -29,7 +29,7 @@ MODES = pytest.mark.parametrize("mode", ["native", "contrib"])
 OLD = pytest.param("websockets", marks=pytest.mark.filterwarnings("ignore"))  # deprecated, and still in use
 SOCKETS = pytest.mark.parametrize("ws", [OLD, "websockets-sansio"])
 OUTCOME = "logspan.request.outcome"
-WAIT = 15.0
+WAIT = 30.0
 
 
 @pytest.fixture(autouse=True)
@@ -143,7 +143,7 @@ def get(port: int, path: str) -> int:
 
 def wait_for(seen: Watched, count: int = 1) -> list[Seen]:
     """The records of requests, once there are so many."""
-    for _ in range(1_000):
+    for _ in range(3_000):
         if len(requests := seen.requests()) >= count:
             return requests
         threading.Event().wait(0.01)

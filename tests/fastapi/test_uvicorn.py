@@ -87,7 +87,7 @@ def test_pipelined_requests_do_not_inherit_from_each_other(mode: str, http: str)
     """R2.3: requests that were sent before the first was answered are traces of their own."""
     app = shop()
     with watched(app, tracing={"instrumentation": mode}) as seen, served(app, http=http) as port:
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
             more = b"".join(b"GET /%d HTTP/1.1\r\nhost: x\r\n\r\n" % number for number in range(3))
             connection.sendall(more + b"GET /last HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
             while connection.recv(65_536):
@@ -102,7 +102,7 @@ def test_pipelined_requests_do_not_inherit_from_each_other(mode: str, http: str)
 
 
 def _connect(port: int) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 
 
 def _get(port: int, path: str) -> http.client.HTTPResponse:
@@ -191,9 +191,9 @@ def test_a_hanging_endpoint_does_not_hold_the_servers_shutdown() -> None:
         with served(app) as port:
             _get(port, "/a")
             began = time.monotonic()
-        assert time.monotonic() - began < 5.0
+        assert time.monotonic() - began < 15.0
         handle.uninstrument()
-        assert time.monotonic() - began < 10.0
+        assert time.monotonic() - began < 25.0
 
 
 @pytest.mark.slow
@@ -220,7 +220,7 @@ def test_under_opentelemetry_instrument_there_is_still_one_of_each(tmp_path: Pat
         app.get("/{name}")(lambda name: name)
         handle = instrument_app(app, exporters={"memory": memory})
         response = TestClient(app).get("/a")
-        handle.flush()
+        handle.flush(30)
         servers = [span for span in spans.get_finished_spans() if span.kind.name == "SERVER"]
         (record,) = [r.log_record for r in memory.records() if r.instrumentation_scope.name == "logspan.request"]
         assert len(servers) == 1, servers
@@ -240,7 +240,7 @@ def test_under_opentelemetry_instrument_there_is_still_one_of_each(tmp_path: Pat
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=50,
         check=False,
     )
     assert done.stdout.strip().endswith("fine"), done.stderr
@@ -255,7 +255,7 @@ def test_the_console_of_uvicorn_is_adopted(capsys: pytest.CaptureFixture[str]) -
         configured = uvicorn.config.LOGGING_CONFIG
         with served(app, log_config=configured) as port:
             _get(port, "/a")
-        assert handle.flush()
+        assert handle.flush(30)
         bodies = [str(record.log_record.body) for record in memory.records()]
         assert len([body for body in bodies if body.startswith("Started server process")]) == 1
         assert len([body for body in bodies if body.startswith("Application shutdown complete")]) == 1
