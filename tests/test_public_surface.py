@@ -41,7 +41,7 @@ for module, name in (
 def probe(statement: str) -> dict[str, list[str]]:
     """What a fresh interpreter has to say after the statement: a word, and the words that belong to it."""
     script = PROBE.format(statement=statement)
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30)
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=50)
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""
     seen: dict[str, list[str]] = {}

@@ -23,6 +23,7 @@ def test_no_canary_leaves_by_console_file_or_otlp(tmp_path: Path) -> None:
             "OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint,
             "LOGSPAN_LOKI__ENDPOINT": sink.endpoint,
             "LOGSPAN_EXPORTERS": "console,file,otlp,loki",
+            "LOGSPAN_SHUTDOWN_TIMEOUT": "20",
         }
         with service(tmp_path, **environment) as running:
             plant(running)
@@ -72,6 +73,7 @@ def test_without_redaction_every_canary_is_found(tmp_path: Path) -> None:
             tmp_path,
             OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint,
             LOGSPAN_EXPORTERS="otlp",
+            LOGSPAN_SHUTDOWN_TIMEOUT="20",
             LOGSPAN_REQUEST__RECORD="false",
             LOGSPAN_REDACTION__ENABLED="false",
         ) as running:

@@ -120,7 +120,7 @@ def test_ctrl_c_ends_the_load_and_not_the_report() -> None:
 )
 def test_an_option_that_cannot_be(option: str, value: str) -> None:
     """A wrong option is refused before anything runs, with what is allowed."""
-    done = subprocess.run([*COMMAND, option, value], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run([*COMMAND, option, value], capture_output=True, text=True, check=False, timeout=50)
     assert done.returncode == 2
     assert f"argument {option}: {value} is not a" in done.stderr
 

@@ -1,5 +1,6 @@
 """Exceptions that nobody caught."""
 
+import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from tests.sources.conftest import Install, Ran, Sink
 def hooks() -> Iterator[list[str]]:
     """Stands for the hooks of an application: notes which was called."""
     called: list[str] = []
+    gc.collect()  # what other tests have left to be collected is not to be told of here
     before = sys.excepthook, threading.excepthook, sys.unraisablehook
 
     sys.excepthook = lambda *_: called.append("main")
