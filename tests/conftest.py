@@ -14,6 +14,16 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
+SLOW_TIMEOUT = 300.0
+"""Seconds that a slow test has unless it says something else: some take a minute where other tests run beside them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT))
+
+
 def _handlers() -> list[logging.Handler]:
     """Those of the root logger, without the ones that pytest puts there for each phase of a test."""
     return [handler for handler in logging.root.handlers if "pytest" not in type(handler).__module__]

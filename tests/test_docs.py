@@ -154,7 +154,6 @@ def test_the_program_of_its_guide(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_the_package_with_an_enricher(tmp_path: Path) -> None:
     """R4.4, R13.7: built as a wheel, installed, and switched on by its name, with no line of code in the program."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]

@@ -12,7 +12,6 @@ from tests.canary.search import forms, leaks, missing
 from tests.canary.support import CANARIES, SECRETS, on, plant, said_by_cli, sent, service
 
 
-@pytest.mark.timeout(120)
 def test_no_canary_leaves_by_console_file_or_otlp(tmp_path: Path) -> None:
     """Console (JSON), standard error, file, OTLP logs and spans, Loki: every canary arrived, and no secret did.
 
@@ -39,7 +38,6 @@ def test_no_canary_leaves_by_console_file_or_otlp(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_no_canary_is_on_the_console_or_in_the_spool(tmp_path: Path) -> None:
     """Console (pretty), standard error, and the files of the spool while the peer is down."""
     answer = f"password={SECRETS['canary-peer-answer']}".encode()
@@ -65,7 +63,6 @@ def test_no_canary_is_on_the_console_or_in_the_spool(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_without_redaction_every_canary_is_found(tmp_path: Path) -> None:
     """The search can see: with redaction off each secret that no limit cuts off is found in what OTLP sends."""
     with OtlpSink() as sink:

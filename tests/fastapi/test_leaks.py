@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from tests.fastapi.leaks import ENDS, SCOPE, STEPS, leaks, tangled
 from tests.fastapi.support import Seen, Watched, served, watched
 
-LONG = pytest.mark.timeout(180)
 LISTS = st.lists(st.tuples(st.lists(st.sampled_from(STEPS), max_size=8), st.sampled_from(ENDS)), min_size=2, max_size=8)
 
 
@@ -138,9 +137,9 @@ def uvicorn_is_silent() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("server", "seconds", "mode"),
     [
-        pytest.param({"http": "h11", "loop": "asyncio"}, 2, "native", marks=[pytest.mark.slow, LONG]),
-        pytest.param({"http": "httptools", "loop": "uvloop"}, 2, "contrib", marks=[pytest.mark.slow, LONG]),
-        pytest.param({"http": "httptools", "loop": "asyncio"}, 20, "native", marks=[pytest.mark.slow, LONG]),
+        pytest.param({"http": "h11", "loop": "asyncio"}, 2, "native", marks=pytest.mark.slow),
+        pytest.param({"http": "httptools", "loop": "uvloop"}, 2, "contrib", marks=pytest.mark.slow),
+        pytest.param({"http": "httptools", "loop": "asyncio"}, 20, "native", marks=pytest.mark.slow),
     ],
     ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else str(value),
 )

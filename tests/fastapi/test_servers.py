@@ -131,7 +131,6 @@ def records_in(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", SERVERS)
 def test_every_request_has_its_records_and_its_span(name: str, tmp_path: Path) -> None:
     """R2.1, R2.2, R3.2: once each, with the id that the client was told, from the process that answered."""
@@ -168,7 +167,6 @@ def test_every_request_has_its_records_and_its_span(name: str, tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", ["uvicorn", "gunicorn-asgi", "gunicorn-uvicorn", "hypercorn"])
 def test_clients_that_go_and_exceptions(name: str, tmp_path: Path) -> None:
     """B6, R2.2: gunicorn's own worker cancels what nobody waits for, and says nothing of an exception itself."""

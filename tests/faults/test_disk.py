@@ -58,7 +58,7 @@ def log_on(pipeline, caller, until_what):
 
 def run(program: str, folder: Path, mode: str, *, on: list[str] | None = None) -> None:
     """Run a program after the prelude; it has assertions of its own."""
-    run_program(PRELUDE + textwrap.dedent(program), str(folder), mode, on=on or (), timeout=150)
+    run_program(PRELUDE + textwrap.dedent(program), str(folder), mode, on=on or (), timeout=100)
 
 
 @pytest.fixture
@@ -68,7 +68,6 @@ def disk(tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("mode", ["overflow", "always"])
 def test_20_a_full_disk(tmp_path: Path, disk: list[str], mode: str) -> None:
     """It fills up while the peer is away: memory takes over, health tells; with room again it is used again."""
@@ -102,7 +101,6 @@ def test_20_a_full_disk(tmp_path: Path, disk: list[str], mode: str) -> None:
     run(program, tmp_path, mode, on=disk)
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("mode", ["overflow", pytest.param("always", marks=pytest.mark.slow)])
 def test_20_a_limit_on_the_size_of_files(tmp_path: Path, mode: str) -> None:
     """RLIMIT_FSIZE: new files are begun, a batch over the limit stays in memory, nothing is lost, nobody killed."""

@@ -78,7 +78,6 @@ def test_6_an_outage_that_fits_the_queue_loses_nothing(start: Start, protocol: s
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("rate", [50, 1_000])
 def test_6_a_minute_at_this_rate(start: Start, rate: int) -> None:
     """60 s without a Collector, on a clock that runs fast, under default settings."""
@@ -102,7 +101,6 @@ def test_6_a_minute_at_this_rate(start: Start, rate: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("mode", ["overflow", "always"])
 def test_6_a_minute_with_a_spool(start: Start, tmp_path: Path, mode: str) -> None:
     """60 s at 1,000 records/s, twice `max_elapsed_time`, ten times what memory holds: all arrive, in order."""

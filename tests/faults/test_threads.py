@@ -263,7 +263,6 @@ def roomy() -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_39_ten_thousand_threads(start: Start) -> None:
     """Ten records each, 500 threads at a time: all arrive, once, in the order of their thread."""
     with OtlpSink() as sink:
@@ -296,7 +295,6 @@ def test_39_ten_thousand_threads(start: Start) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_39_ten_thousand_tasks(start: Start) -> None:
     """Ten records each, all tasks at once on one event loop: all arrive, once."""
     with OtlpSink() as sink:

@@ -99,7 +99,7 @@ def joined(text: str, chance: random.Random) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("change", "cases"),
     [(new_ids, [case for case in CASES if _ANY_ID.search(said(case))]), (between, CASES[::2]), (joined, CASES[1::2])],

@@ -70,7 +70,7 @@ def flat(case: Case) -> dict[str, Any]:
     return {key: value for key, value in given.items() if isinstance(value, str | int | float)}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(OWN)))
 def test_what_a_walk_finds_in_a_case_is_never_overlooked(number: int) -> None:
@@ -84,7 +84,7 @@ def test_what_a_walk_finds_in_a_case_is_never_overlooked(number: int) -> None:
             check(tool, "x", case.text, {"a": case.text, "b": True})
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.slow
 def test_what_a_walk_finds_among_letters_of_other_languages_is_never_overlooked() -> None:
     """The sieve reads a text with such letters as it is written, and as it reads."""

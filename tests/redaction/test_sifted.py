@@ -49,7 +49,7 @@ def experienced(kind: str) -> Redactor:
     return tool
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_case_holds_is_found_after_the_same_text_with_other_numbers(kind: str) -> None:
