@@ -84,7 +84,8 @@ def test_what_is_remembered_without_its_numbers_says_nothing_with_any() -> None:
     sieve = pattern_set(asked)
     lines = [line for case in CASES[::8] for line in said(case).split("\n") if line.isascii()]
 
-    def may_find(data: bytes) -> bool:
+    def may_find(data: bytes, count: int = 1) -> bool:
+        del count
         return bool(sieve(data.decode())) or may_hold_encoded(data)
 
     remembered = 0
@@ -98,10 +99,11 @@ def test_what_is_remembered_without_its_numbers_says_nothing_with_any() -> None:
     assert remembered > len(lines) / 10
 
 
-def noting(asked: list[str]) -> Callable[[bytes], bool]:
+def noting(asked: list[str]) -> Callable[[bytes, int], bool]:
     """What finds nothing, and notes what it was asked about."""
 
-    def may_find(data: bytes) -> bool:
+    def may_find(data: bytes, count: int = 1) -> bool:
+        del count
         asked.append(data.decode())
         return False
 
@@ -114,7 +116,7 @@ def look(sifted: Sifted, *lines: str, trial: Trial | None = None) -> bool:
 
 def test_a_text_is_not_taken_apart() -> None:
     """What one line begins and the next one ends: each of the two alone has said nothing before."""
-    sifted = Sifted((r"api\s+key",), lambda data: b"api" in data and b"key" in data, Folding())
+    sifted = Sifted((r"api\s+key",), lambda data, _: b"api" in data and b"key" in data, Folding())
     for _ in range(3):
         assert not look(sifted, "api")
         assert not look(sifted, "key")
@@ -124,7 +126,7 @@ def test_a_text_is_not_taken_apart() -> None:
 
 def test_what_a_rule_may_find_for_other_numbers_is_looked_at_each_time() -> None:
     """There is nothing in `code 17`, but in `code 42` there may be."""
-    sifted = Sifted(("42",), lambda data: b"42" in data, Folding())
+    sifted = Sifted(("42",), lambda data, _: b"42" in data, Folding())
     for _ in range(3):
         assert not look(sifted, "code 17")
     assert look(sifted, "code 42")

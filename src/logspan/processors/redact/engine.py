@@ -222,13 +222,13 @@ class _Group:
         """Whether any rule may."""
         return self._may_name(text.encode(errors="replace"))
 
-    def _may_name(self, data: bytes) -> bool:
-        """The same of a text in UTF-8."""
+    def _may_name(self, data: bytes, count: int = 1) -> bool:
+        """The same of a text in UTF-8, or of several that are `count` lines together, as it is and as it reads."""
         if self._names(data):
             return True
         if not Folding.differs(data):
             return False
-        plain = self._fold(data)
+        plain = self._fold.of_lines(data, count)
         return plain is None or self._names(plain)
 
     def _names(self, data: bytes) -> bool:

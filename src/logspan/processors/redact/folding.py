@@ -99,6 +99,12 @@ class Folding(dict[int, bytes]):
         """Whether a text (in UTF-8) may read otherwise than it is written."""
         return not data.isascii() or b"\\" in data or b"%" in data
 
+    def of_lines(self, data: bytes, count: int) -> bytes | None:
+        """How the texts that are `count` lines together read, as far as they read otherwise; all if these are more."""
+        if count > 1 and len(lines := data.split(b"\n")) == count:
+            data = b"\n".join([line for line in lines if self.differs(line)])
+        return self(data)
+
     def __call__(self, data: bytes) -> bytes | None:
         """How such a text reads; None where that takes a closer look."""
         if b"\\" in data:

@@ -16,6 +16,8 @@ _MARKS = bytes(
 """For `bytes.translate`: `h` for a digit of a hexadecimal number, `x` for what else is in words, and dashes stay."""
 _UUID_OR_WORD = re.compile(rb" (?:h{8}-h{4}-h{4}-h{4}-h{12}|(h{16,}))(?= )")
 """In marks."""
+_LEAST = 8 * b"h"
+"""What each of these has."""
 _OTHER_WORD = re.compile(rb"%b|(?:[a-f]{2})?[0-9]{10}" % HEX_OF_TEXT.encode())
 """How a word begins that is text in hexadecimal, a number, or what may be an IBAN in small letters."""
 _MOST_FORMS, _LONGEST = 2_048, 2_048
@@ -54,6 +56,8 @@ class Forms:
     def ids_alike_in_lines(self, lines: bytes) -> bytes:
         """The same of one that begins and ends with an empty line."""
         marks = lines.translate(_MARKS)
+        if _LEAST not in marks:
+            return lines
         form = self._known.get(marks)
         if form is None:
             form = self._meet(marks)

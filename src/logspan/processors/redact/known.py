@@ -93,6 +93,8 @@ class Shape(NamedTuple):
     has_room: bool
     """Whether new ones among the recurring are to be remembered."""
     trial: Trial
+    others: Trial
+    """The same of all but the message."""
 
 
 def shape_of(keys: Mapping[str, KnownKey | None], *, has_room: bool) -> Shape | None:
@@ -112,6 +114,7 @@ def shape_of(keys: Mapping[str, KnownKey | None], *, has_room: bool) -> Shape | 
         tuple((key, found) for key, found in known.items() if key in rest),
         frozenset(keys.keys() - known.keys()),
         has_room and any(found.has_room for found in recurring.values()),
+        Trial(),
         Trial(),
     )
 

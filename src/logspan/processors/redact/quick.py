@@ -76,8 +76,23 @@ class QuickLook:
         except (TypeError, _ToBeRememberedError):  # not all are of the kind that they have been so far
             return self._closely(texts, attributes)
         if len(joined) > self._max_length or self._may_find_in(joined, len(lines), shape.trial):
-            return self._closely(texts, attributes, named=True)
+            return self._in_message(texts, lines, shape) or self._closely(texts, attributes, named=True)
         return (shape.walked, {}) if shape.walked else _NOTHING
+
+    def _in_message(self, texts: Sequence[AnyValue], lines: Sequence[str], shape: Shape) -> Suspects | None:
+        """What a walk has to look at where the sieve names a rule in the message alone, as it does most often.
+
+        None where it may name one elsewhere.
+        """
+        others = ["", *lines[1 + len(texts) :]]
+        joined = _JOINT.join(others)
+        if len(texts) != 1 or len(joined) > self._max_length or self._may_find_in(joined, len(others), shape.others):
+            return None
+        ready: Ready = {}
+        if texts[0] in self._texts.values or not self._is_found(_MESSAGE, texts[0], ready):
+            self._keep(self._texts, texts[0], is_named=True)
+            return (shape.walked, {})
+        return (shape.walked | {_MESSAGE}, ready)
 
     def _lines(self, shape: Shape, texts: Sequence[AnyValue], attributes: Mapping[str, AnyValue]) -> list[str]:
         """All that has to be looked at, between two empty lines.

@@ -58,8 +58,8 @@ class Sifted:
     rule, no text like it has to be looked at again. It is asked when a text has come again.
     """
 
-    def __init__(self, hints: Iterable[str], may_find: Callable[[bytes], bool], fold: Folding) -> None:
-        """`may_find` tells the same of a text (in UTF-8) that has to be looked at, `fold` gives its plain form."""
+    def __init__(self, hints: Iterable[str], may_find: Callable[[bytes, int], bool], fold: Folding) -> None:
+        """`may_find` tells the same of lines (in UTF-8) that have to be looked at, `fold` gives a plain form."""
         self._match = sieve(tuple(digits_alike(hint, _DIGITS) for hint in hints))
         self._may_find, self._fold = may_find, fold
         self._ids_alike = Forms().ids_alike_in_lines
@@ -74,9 +74,9 @@ class Sifted:
         data = lines.encode(errors="replace")
         if not trial.is_on:
             trial.left_out()
-            return self._may_find(data)
+            return self._may_find(data, count)
         if b"%" in data:  # its digits may be those of other signs
-            return self._may_find(data)
+            return self._may_find(data, count)
         seen = self._ids_alike(data) if trial.has_ids else data
         alike = seen.translate(_ALIKE)
         if self._records.get(alike) == count:
@@ -88,7 +88,7 @@ class Sifted:
         texts = alike.split(b"\n")
         if len(texts) != count:  # one of them has lines of its own
             trial.missed()
-            return self._may_find(seen)
+            return self._may_find(seen, 1)
         if self._clean.issuperset(texts):
             trial.hits += 1
             self._remember(alike, count)
@@ -108,7 +108,7 @@ class Sifted:
     def _may_find_fresh(self, lines: Sequence[bytes], texts: Sequence[bytes]) -> bool:
         clean = self._clean
         fresh = [line for line, text in zip(lines, texts, strict=True) if text not in clean]
-        if self._may_find(b"\n".join(fresh)):
+        if self._may_find(b"\n".join(fresh), len(fresh)):
             return True
         for text in texts:
             if text not in clean and len(text) <= _LONGEST:
