@@ -8,8 +8,8 @@ import pytest
 
 from logspan.expressions import Pattern, PatternError
 from logspan.processors.redact import Redactor
+from logspan.processors.redact.checks.validators import VALIDATORS
 from logspan.processors.redact.rules import RULES, SETS
-from logspan.processors.redact.validators import VALIDATORS
 from logspan.settings import RedactionSettings
 
 REDACTOR = Redactor()

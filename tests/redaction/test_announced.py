@@ -7,10 +7,10 @@ from itertools import product
 import pytest
 
 from logspan.processors.redact import Redactor
-from logspan.processors.redact.announced import Announced
-from logspan.processors.redact.bindings import bindings
-from logspan.processors.redact.spoken import commanded, led, said, spoken
-from logspan.processors.redact.structure import assigned
+from logspan.processors.redact.texts.announced import Announced
+from logspan.processors.redact.texts.bindings import bindings
+from logspan.processors.redact.texts.spoken import commanded, led, said, spoken
+from logspan.processors.redact.texts.structure import assigned
 from logspan.settings import RedactionSettings
 
 PARSERS = (assigned, spoken, said, commanded, bindings, led)

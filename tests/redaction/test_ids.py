@@ -11,7 +11,7 @@ from functools import cache
 import pytest
 
 from logspan.processors.redact import Redactor
-from logspan.processors.redact.ids import ID, Forms
+from logspan.processors.redact.sieve.ids import ID, Forms
 from logspan.settings import RedactionSettings
 from tests.redaction.corpus import Case, negatives, positives
 from tests.redaction.test_sifted import said

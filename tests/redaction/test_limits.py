@@ -9,9 +9,9 @@ import pytest
 
 from logspan.processors.redact import Redactor
 from logspan.processors.redact import engine as engine_module
+from logspan.processors.redact.checks.validators import VALIDATORS
 from logspan.processors.redact.config import RedactorConfig
 from logspan.processors.redact.rule import Rule
-from logspan.processors.redact.validators import VALIDATORS
 
 
 def slow_redactor(monkeypatch: pytest.MonkeyPatch) -> tuple[Redactor, list[str]]:

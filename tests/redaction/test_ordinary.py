@@ -10,7 +10,7 @@ from opentelemetry._logs import SeverityNumber
 from benchmarks.ordinary import Made, foreign, ordinary, request
 from logspan.processors.redact import Redactor
 from logspan.processors.redact.engine import Engine
-from logspan.processors.redact.walk import Walk
+from logspan.processors.redact.records.walk import Walk
 from logspan.record import Record
 
 FIRST, COUNT = 500, 2_000

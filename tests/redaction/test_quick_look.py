@@ -15,16 +15,16 @@ from opentelemetry._logs import SeverityNumber
 
 from logspan.expressions import Pattern, digits_alike, pattern_set
 from logspan.processors.redact import Redactor
-from logspan.processors.redact.announced import Announced
-from logspan.processors.redact.bindings import bindings
+from logspan.processors.redact.checks.validators import VALIDATORS
 from logspan.processors.redact.engine import _hints, _hints_in_one
-from logspan.processors.redact.folding import HARD_TO_READ, WRITTEN_OTHERWISE, Folding, fold
 from logspan.processors.redact.near import near_hint
 from logspan.processors.redact.rule import Rule
 from logspan.processors.redact.rules import RULES
-from logspan.processors.redact.spoken import commanded, said, spoken
-from logspan.processors.redact.structure import assigned
-from logspan.processors.redact.validators import VALIDATORS
+from logspan.processors.redact.sieve.folding import HARD_TO_READ, WRITTEN_OTHERWISE, Folding, fold
+from logspan.processors.redact.texts.announced import Announced
+from logspan.processors.redact.texts.bindings import bindings
+from logspan.processors.redact.texts.spoken import commanded, said, spoken
+from logspan.processors.redact.texts.structure import assigned
 from logspan.record import Record
 from logspan.settings import RedactionSettings
 from tests.redaction.corpus import Case, negatives, positives

@@ -15,10 +15,10 @@ from opentelemetry._logs import SeverityNumber
 
 from logspan.expressions import digits_alike, pattern_set
 from logspan.processors.redact import Redactor
-from logspan.processors.redact.encoded import may_hold_encoded
-from logspan.processors.redact.folding import Folding
-from logspan.processors.redact.ids import Forms
-from logspan.processors.redact.sifted import Sifted, Trial
+from logspan.processors.redact.sieve.encoded import may_hold_encoded
+from logspan.processors.redact.sieve.folding import Folding
+from logspan.processors.redact.sieve.ids import Forms
+from logspan.processors.redact.sieve.sifted import Sifted, Trial
 from logspan.record import Record
 from logspan.settings import RedactionSettings
 from tests.redaction.corpus import Case, negatives, positives

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from logspan.errors import SettingsError
 from logspan.expressions import MAX_TEXT, MAX_TEXT_WITHOUT_RE2, is_linear
-from logspan.processors.redact.keys import BLOCKED
 from logspan.processors.redact.rule import Action, Rule
 from logspan.processors.redact.rules import RULES, SETS, SHORT_CODES
 from logspan.processors.redact.tokenizer import Tokenize
+from logspan.processors.redact.values.keys import BLOCKED
 
 if TYPE_CHECKING:
     from logspan.settings import RedactionRuleSettings, RedactionSettings

@@ -9,19 +9,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from logspan.expressions import Pattern, sieve
-from logspan.processors.redact.acceptance import Judge
-from logspan.processors.redact.announced import Announced
-from logspan.processors.redact.encoded import decoded_spans, may_hold_encoded
-from logspan.processors.redact.folding import HARD_TO_READ, WRITTEN_OTHERWISE, Folding, fold
-from logspan.processors.redact.ids import Forms
-from logspan.processors.redact.keys import KeyRules, key_words
+from logspan.processors.redact.checks.places import ALONE
+from logspan.processors.redact.checks.validators import VALIDATORS
 from logspan.processors.redact.near import near_expression, near_hint
-from logspan.processors.redact.parsers import PARSERS, Parser
-from logspan.processors.redact.places import ALONE
 from logspan.processors.redact.repeats import repeats
 from logspan.processors.redact.rule import Rule, markers
-from logspan.processors.redact.sifted import Sifted, Trial
-from logspan.processors.redact.validators import VALIDATORS
+from logspan.processors.redact.sieve.encoded import decoded_spans, may_hold_encoded
+from logspan.processors.redact.sieve.folding import HARD_TO_READ, WRITTEN_OTHERWISE, Folding, fold
+from logspan.processors.redact.sieve.ids import Forms
+from logspan.processors.redact.sieve.sifted import Sifted, Trial
+from logspan.processors.redact.texts.announced import Announced
+from logspan.processors.redact.texts.parsers import PARSERS, Parser
+from logspan.processors.redact.values.acceptance import Judge
+from logspan.processors.redact.values.keys import KeyRules, key_words
 
 _WINDOW = 72
 """Characters in front of a match in which a word counts as near; a third of it behind."""

@@ -12,15 +12,15 @@ from opentelemetry.util.types import AnyValue
 from logspan.expressions import Pattern, is_linear
 from logspan.ledger import TallyMap
 from logspan.processors.redact.actions import Actions
-from logspan.processors.redact.allowlist import AllowList
 from logspan.processors.redact.config import RedactorConfig, config_of
 from logspan.processors.redact.engine import Engine, Match
 from logspan.processors.redact.finding import Finding
-from logspan.processors.redact.keys import KeyRules
-from logspan.processors.redact.quick import QuickLook
-from logspan.processors.redact.summary import Change, summarise
+from logspan.processors.redact.records.allowlist import AllowList
+from logspan.processors.redact.records.quick import QuickLook
+from logspan.processors.redact.records.summary import Change, summarise
+from logspan.processors.redact.records.walk import Key, Tools, Walk
 from logspan.processors.redact.tokenizer import Tokenize, Tokenizer
-from logspan.processors.redact.walk import Key, Tools, Walk
+from logspan.processors.redact.values.keys import KeyRules
 from logspan.record import Record
 from logspan.values import clean_attributes, clean_value
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from logspan.processors.redact import looks
+from logspan.processors.redact.checks import looks
 
 _LENGTHS = range(8, 257)
 """Characters: what is shorter stands in other words by chance."""

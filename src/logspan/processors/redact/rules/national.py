@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logspan.processors.redact.places import ALONE
+from logspan.processors.redact.checks.places import ALONE
 from logspan.processors.redact.rule import Rule, Tier
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from logspan.processors.redact.cards import CARD_HINT, IBAN_HINT
-from logspan.processors.redact.places import ALONE
+from logspan.processors.redact.checks.cards import CARD_HINT, IBAN_HINT
+from logspan.processors.redact.checks.places import ALONE
 from logspan.processors.redact.rule import Rule
 
 CARD_WORDS = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from logspan.processors.redact import looks
-from logspan.processors.redact.acceptance import Judge, accepts
-from logspan.processors.redact.ends import Span, trimmed
+from logspan.processors.redact.checks import looks
+from logspan.processors.redact.values.acceptance import Judge, accepts
+from logspan.processors.redact.values.ends import Span, trimmed
 
 _SPOKEN = re.compile(
     r"(?:\]?[ \t]{1,24}|(?P<cell>[ \t]{0,24}[|;~][ \t]{0,24})|/|:?(?P<line>\r?\n)[ \t]{0,8})(?P<quote>\\{0,8}[\"'`])?"

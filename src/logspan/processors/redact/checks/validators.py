@@ -9,11 +9,11 @@ import ipaddress
 import re
 from types import MappingProxyType
 
-from logspan.processors.redact import looks
-from logspan.processors.redact.cards import card
-from logspan.processors.redact.national import NATIONAL
-from logspan.processors.redact.places import Place, Validator, alone
-from logspan.processors.redact.wallets import base58check, ethereum, wallet
+from logspan.processors.redact.checks import looks
+from logspan.processors.redact.checks.cards import card
+from logspan.processors.redact.checks.national import NATIONAL
+from logspan.processors.redact.checks.places import Place, Validator, alone
+from logspan.processors.redact.checks.wallets import base58check, ethereum, wallet
 
 _NO_TLD = frozenset(
     {

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import NamedTuple
 
-from logspan.processors.redact import looks
+from logspan.processors.redact.checks import looks
 from logspan.processors.redact.rule import is_marker
 from logspan.processors.redact.rules import RULES
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from logspan.expressions import digits_alike, sieve
-from logspan.processors.redact.encoded import has_long_word
-from logspan.processors.redact.folding import Folding
-from logspan.processors.redact.ids import Forms
+from logspan.processors.redact.sieve.encoded import has_long_word
+from logspan.processors.redact.sieve.folding import Folding
+from logspan.processors.redact.sieve.ids import Forms
 
 _DIGITS = 10 * "1"
 _ALIKE = bytes(ord(_DIGITS[byte - 48]) if 48 <= byte <= 57 else byte for byte in range(256))

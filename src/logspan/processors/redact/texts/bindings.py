@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from logspan.processors.redact.acceptance import Judge, accepts
-from logspan.processors.redact.ends import Span
+from logspan.processors.redact.values.acceptance import Judge, accepts
+from logspan.processors.redact.values.ends import Span
 
 _BOUND = re.compile(
     r"(?i)\b(?:parameters?|params|args|arguments|bindings|binds?|values)[\"']?\s{0,2}[:=]\s{0,2}(?=[\[(]|\$1 = )"

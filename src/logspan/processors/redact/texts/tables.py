@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from logspan.processors.redact.acceptance import Judge, Judged, accepts
-from logspan.processors.redact.ends import Span
+from logspan.processors.redact.values.acceptance import Judge, Judged, accepts
+from logspan.processors.redact.values.ends import Span
 
 _DELIMITERS = ("\t", "|", ";", ",")
 _AROUND = " \t\r\"'"

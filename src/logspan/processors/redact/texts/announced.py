@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from types import MappingProxyType
 
 from logspan.expressions import pattern_set
-from logspan.processors.redact.acceptance import Judge
-from logspan.processors.redact.bindings import bindings
-from logspan.processors.redact.declared import blocks, calls, sections
-from logspan.processors.redact.ends import Span
-from logspan.processors.redact.siblings import siblings
-from logspan.processors.redact.spoken import commanded, led, said, spoken
-from logspan.processors.redact.structure import PROSE, assigned, options
-from logspan.processors.redact.tables import columns
+from logspan.processors.redact.texts.bindings import bindings
+from logspan.processors.redact.texts.declared import blocks, calls, sections
+from logspan.processors.redact.texts.siblings import siblings
+from logspan.processors.redact.texts.spoken import commanded, led, said, spoken
+from logspan.processors.redact.texts.structure import PROSE, assigned, options
+from logspan.processors.redact.texts.tables import columns
+from logspan.processors.redact.values.acceptance import Judge
+from logspan.processors.redact.values.ends import Span
 
 _REST = "[^\\s\\\"'`:=]*"
 """What a key may have behind its word."""

@@ -10,11 +10,11 @@ from operator import add
 from opentelemetry.util.types import AnyValue
 
 from logspan.processors.redact.engine import Engine, RuleFailedError
-from logspan.processors.redact.fields import VALUES
-from logspan.processors.redact.known import KnownKey, Shape, shape_of
-from logspan.processors.redact.sequences import names_command
-from logspan.processors.redact.templates import names_arguments
-from logspan.processors.redact.walk import LEAST_NUMBER, Key, Ready, Tools, number_text
+from logspan.processors.redact.records.fields import VALUES
+from logspan.processors.redact.records.known import KnownKey, Shape, shape_of
+from logspan.processors.redact.records.sequences import names_command
+from logspan.processors.redact.records.templates import names_arguments
+from logspan.processors.redact.records.walk import LEAST_NUMBER, Key, Ready, Tools, number_text
 
 _PLAIN = frozenset({bool, type(None)})
 _SHORT = -LEAST_NUMBER

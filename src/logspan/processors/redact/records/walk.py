@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 from opentelemetry.util.types import AnyValue
 
-from logspan.processors.redact.acceptance import Judged, accepts
-from logspan.processors.redact.descriptions import is_description
 from logspan.processors.redact.engine import Match, RuleFailedError
-from logspan.processors.redact.fields import VALUES, names_in
 from logspan.processors.redact.finding import FAILED, Finding
-from logspan.processors.redact.header_values import is_named, is_preference
+from logspan.processors.redact.records.fields import VALUES, names_in
+from logspan.processors.redact.records.sequences import has_key_lines, is_command, named_in_pairs, shares
+from logspan.processors.redact.records.templates import names_arguments, names_of_arguments
 from logspan.processors.redact.rule import Rule, marker
 from logspan.processors.redact.rules.keys import PLURALS
-from logspan.processors.redact.sequences import has_key_lines, is_command, named_in_pairs, shares
-from logspan.processors.redact.templates import names_arguments, names_of_arguments
+from logspan.processors.redact.texts.header_values import is_named, is_preference
+from logspan.processors.redact.values.acceptance import Judged, accepts
+from logspan.processors.redact.values.descriptions import is_description
 from logspan.values import CUT, MAX_TEXT, clean_value, cut_text
 
 _MAX_DEPTH = 40

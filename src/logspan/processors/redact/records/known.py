@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from opentelemetry.util.types import AnyValue
 
-from logspan.processors.redact.sifted import Trial
+from logspan.processors.redact.sieve.sifted import Trial
 
 LOOKS = 128
 """After so many, it is known whether the values of a key come again."""

@@ -7,9 +7,9 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 
 from logspan.expressions import Pattern
-from logspan.processors.redact.acceptance import Judged
 from logspan.processors.redact.rule import Rule
 from logspan.processors.redact.rules.keys import FILLERS, HARMLESS_KEYS, VAGUE_KEYS, WEAK_KEYS
+from logspan.processors.redact.values.acceptance import Judged
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z\x80-\U0010ffff])|[A-Z]?[a-z\x80-\U0010ffff]+|[0-9]+")
 _MOST_KEYS = 8_192

@@ -11,13 +11,13 @@ import re
 from collections.abc import Callable, Iterator
 from types import MappingProxyType
 
-from logspan.processors.redact import looks
-from logspan.processors.redact.acceptance import Judge, Judged, accepts
-from logspan.processors.redact.cards import ibans
-from logspan.processors.redact.ends import Span
-from logspan.processors.redact.header_values import fields
+from logspan.processors.redact.checks import looks
+from logspan.processors.redact.checks.cards import ibans
 from logspan.processors.redact.rules.keys import HEX_QUERY_KEYS, STRONG_QUERY_KEYS, WEAK_QUERY_KEYS
-from logspan.processors.redact.structure import options
+from logspan.processors.redact.texts.header_values import fields
+from logspan.processors.redact.texts.structure import options
+from logspan.processors.redact.values.acceptance import Judge, Judged, accepts
+from logspan.processors.redact.values.ends import Span
 
 Parser = Callable[[str, Judge], Iterator[Span]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from logspan.processors.redact.places import Place
+from logspan.processors.redact.checks.places import Place
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 

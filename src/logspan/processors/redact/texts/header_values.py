@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from logspan.processors.redact import looks
-from logspan.processors.redact.acceptance import Judge
-from logspan.processors.redact.ends import Span
+from logspan.processors.redact.checks import looks
+from logspan.processors.redact.values.acceptance import Judge
+from logspan.processors.redact.values.ends import Span
 
 _COOKIE = re.compile(
     r"(?P<joint>;?[ \t]{0,4})(?P<name>[^\s;,=&\"'<>{}\[\]()]{1,256})(?:=(?P<value>[^\s;,\"'<>\\]{0,8192}))?(?=[;,\s\"'\\]|$)"

@@ -8,8 +8,8 @@ from functools import partial
 from importlib import import_module
 from types import MappingProxyType
 
-from logspan.processors.redact.cards import luhn
-from logspan.processors.redact.places import Place, Validator, alone
+from logspan.processors.redact.checks.cards import luhn
+from logspan.processors.redact.checks.places import Place, Validator, alone
 
 _SIGNED = frozenset({"fi.hetu", "se.personnummer"})
 """Numbers in which the sign between the digits tells the century."""

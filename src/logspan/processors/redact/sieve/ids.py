@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
-from logspan.processors.redact.encoded import HEX_OF_TEXT
+from logspan.processors.redact.sieve.encoded import HEX_OF_TEXT
 
 _MARKS = bytes(
     104 if chr(byte) in "0123456789abcdef" else 45 if byte == 45 else 120 if byte > 127 or chr(byte).isalnum() else 32

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from logspan.processors.redact import looks
-from logspan.processors.redact.acceptance import Judge, accepts
-from logspan.processors.redact.ends import Span
+from logspan.processors.redact.checks import looks
+from logspan.processors.redact.values.acceptance import Judge, accepts
+from logspan.processors.redact.values.ends import Span
 
 _CALL = re.compile(
     r"(?P<key>(?:(?<![A-Za-z0-9_])(?:set|with|put|use|change|update)|\.(?!(?i:get|fetch|find|read|load|is|has|check|verify|valid|revoke|delete|remove)))"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from types import MappingProxyType
 
-from logspan.processors.redact.places import ALONE, Place, alone
+from logspan.processors.redact.checks.places import ALONE, Place, alone
 
 _CARD_LENGTHS: tuple[tuple[int, int, int, tuple[int, ...]], ...] = (
     # first and last prefix, digits of the prefix, lengths: ISO/IEC 7812 ranges as the networks publish them

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 
-from logspan.processors.redact import looks
-from logspan.processors.redact.acceptance import Judge, accepts
-from logspan.processors.redact.ends import QUOTE, Span
-from logspan.processors.redact.structure import value_at
+from logspan.processors.redact.checks import looks
+from logspan.processors.redact.texts.structure import value_at
+from logspan.processors.redact.values.acceptance import Judge, accepts
+from logspan.processors.redact.values.ends import QUOTE, Span
 
 _PAIR = re.compile(
     rf"[(\[{{]\s{{0,8}}[bBuU]?(?P<q>{QUOTE})(?P<key>[^\"'`\\\n]{{1,100}})(?P=q)\s{{0,4}},\s{{0,40}}(?=[bBuU]?\\{{0,8}}[\"'`])"

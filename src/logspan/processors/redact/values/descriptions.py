@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
-from logspan.processors.redact import looks
-from logspan.processors.redact.keys import key_words
+from logspan.processors.redact.checks import looks
+from logspan.processors.redact.values.keys import key_words
 
 _SCHEMA_TYPES = ("string", "object", "array", "integer", "number", "boolean", "null")
 _SCHEMA = frozenset(

@@ -11,15 +11,15 @@ import re
 from collections.abc import Iterator
 from types import MappingProxyType
 
-from logspan.processors.redact import looks
-from logspan.processors.redact.acceptance import Judge, Judged, accepts
-from logspan.processors.redact.descriptions import is_described
-from logspan.processors.redact.ends import MOST, QUOTE, Span, closing, end_of_cut, trimmed, unbalanced
-from logspan.processors.redact.header_values import challenge, cookies, is_named
-from logspan.processors.redact.keys import key_words
+from logspan.processors.redact.checks import looks
 from logspan.processors.redact.rule import is_marker
 from logspan.processors.redact.rules import RULES
 from logspan.processors.redact.rules.keys import PLURALS
+from logspan.processors.redact.texts.header_values import challenge, cookies, is_named
+from logspan.processors.redact.values.acceptance import Judge, Judged, accepts
+from logspan.processors.redact.values.descriptions import is_described
+from logspan.processors.redact.values.ends import MOST, QUOTE, Span, closing, end_of_cut, trimmed, unbalanced
+from logspan.processors.redact.values.keys import key_words
 
 _MARKS = "\u0300-\u036f\u0610-\u06ed\u0900-\u0dff\u0e00-\u0fff"
 """Vowels and accents that are no letters by themselves."""

@@ -1,0 +1,1 @@
+"""Whether what matched is what it looks like."""

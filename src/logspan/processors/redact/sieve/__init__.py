@@ -1,0 +1,1 @@
+"""What most texts never get past: whether any rule may find something in them."""

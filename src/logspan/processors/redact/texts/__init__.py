@@ -1,0 +1,1 @@
+"""Secrets inside of texts that a key, a word or the place beside a name announces."""

@@ -1,0 +1,1 @@
+"""Whether a value is the secret that its key announces."""
