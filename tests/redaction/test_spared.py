@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -45,6 +45,26 @@ REDACTOR = Redactor()
             "529.982.247-25",
             ({"n": "-529.982.247-25"}, "529.982.247-25", {"template": "CPF %s", "args": ["529.982.247-25"]}),
         ),
+        (
+            "hunter2xK9",
+            (
+                {"cookies": [{"name": "sid", "value": "hunter2xK9"}, {"name": "theme", "value": "dark"}]},
+                *({"cookies": [{"name": "hunter2xK9"}, {"name": "a"}]}, {"type": "Password", "value": "hunter2xK9"}),
+                *(
+                    "password: (hunter2xK9)",
+                    'changed "password" to "hunter2xK9"',
+                    "POST /token: client_secret=hunter2xK9&a=b",
+                ),
+            ),
+        ),
+        ("4711", ({"otp": {"issuer": "Acme", "code": "4711"}}, "VERIFY_PIN pin=4711")),
+        ("88091851930", ({"pesel_cache": {"88091851930": "active"}},)),
+        ("4915208837412", ("link https://wa.me/4915208837412?text=Hallo",)),
+        ("7269636172646f2e6e756e6573", ("bytea '\\x7269636172646f2e6e756e6573406578616d706c652e7074'",)),
+        (
+            "Hb7YaaDn3MPYVh8VXq1MOFEc",
+            ("cb=https%3A%2F%2Fhooks.slack.com%2Fservices%2FT1%2FB2%2FHb7YaaDn3MPYVh8VXq1MOFEc",),
+        ),
         ("hunter2", ({"msg": f"{'x ' * 9000} password %s", "args": ["hunter2"]},)),
         ("hunter2", ({"msg": "pw=%(pw)s", "args": {"pw": "hunter2"}}, {"msg": "pw={pw}", "args": {"pw": "hunter2"}})),
     ],
@@ -72,12 +92,24 @@ def redact(value: Any) -> object:
         *('{"mobile": "x", "arrival": "2025-07-14"}', "flake8: possible hardcoded password in tests/conftest.py:14"),
         *("token: [ErrorDetail(string='Invalid token.', code='invalid')]", "id-token: write", "cookies=rejected"),
         *({"credential": {"type": "webauthn", "label": "YubiKey 5C"}}, {"secrets": {"db": {"file": "./db.txt"}}}),
+        *({"otp": {"digits": 6, "period": 30, "issuer": "Acme"}}, {"lexer.token": "IDENTIFIER", "lexer.line": 14}),
+        *("password: (not shown)", "Passwort: (nicht angezeigt)", "hooks.slack.com/services/T.../B.../... is a sample"),
+        *("if not check_password(raw, user.password): raise InvalidLogin()", 'Argument "token" to "revoke" has a type'),
         *({"ts": 1790000000000}, {"cookies": {"theme": "dark"}}, {"msg": "page %s of %s", "args": ["1", "2"]}),
     ],
 )
 def test_what_only_names_a_secret_stays(value: Any) -> None:
     """References, kinds, complaints of forms, code, times."""
     assert redact(value) == value
+
+
+def test_cookies_with_their_names_go_one_by_one() -> None:
+    """As browsers' tools write them: what nobody is recognised by stays, and what is said of each."""
+    cookies = [{"name": "sid", "value": "hunter2xK9", "secure": True}, {"name": "lang", "value": "pl", "secure": False}]
+    session, language = cast("Any", REDACTOR.attributes({"cookies": cookies})["cookies"])
+    assert session["value"].startswith("[REDACTED:")
+    assert {**session, "value": "hunter2xK9"} == cookies[0]
+    assert language == cookies[1]
 
 
 def test_one_rule_covers_a_number_in_both_ways_of_writing_it() -> None:

@@ -22,8 +22,8 @@ class Rule:
     `key`: the value of every key whose last words are one of `keys` (`api key` stands for `X-Api-Key`, `apiKey`, ...),
     as an attribute and inside texts. `pattern`: what the RE2 expression matches, or its groups where it has some;
     `hint` is a cheaper expression that matches wherever `pattern` does. `parser`: what the parser of that name finds.
-    A match counts if `validator` (a name in `checks.validators`) accepts it and, where there are words in `near`, if one
-    of them stands in front of it, in the key or a little behind it.
+    A match counts if `validator` (a name in `checks.validators`) accepts it and, where there are words in `near`, if
+    one of them stands in front of it, in the key or a little behind it.
     """
 
     id: str

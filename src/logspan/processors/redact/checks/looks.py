@@ -59,6 +59,7 @@ _PROSE = frozenset(
             "detected",
             "await",
             "return",
+            "raise",
         ),
         *("falsch", "ungültig", "ungultig", "ungueltig", "erforderlich", "abgelaufen", "geändert", "geandert"),
         *("vergessen", "zurückgesetzt", "fehlt", "leer", "incorrect", "incorrecte", "invalide", "obligatoire"),

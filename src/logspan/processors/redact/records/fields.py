@@ -9,7 +9,7 @@ from opentelemetry.util.types import AnyValue
 _NAMES = frozenset(
     {
         *("name", "key", "field", "header", "param", "parameter", "variable", "property", "attribute", "column", "k"),
-        *("id", "loc", "path"),
+        *("id", "loc", "path", "type", "label", "kind"),
     }
 )
 VALUES = frozenset(
@@ -19,6 +19,11 @@ VALUES = frozenset(
     }
 )
 """Keys of names, and of values."""
+
+
+def is_cookie(item: AnyValue) -> bool:
+    """Whether it is a mapping of one cookie's name, value and whatever else."""
+    return isinstance(item, dict) and isinstance(item.get("name"), str) and "value" in item
 
 
 def names_in(mapping: Mapping[str, AnyValue]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from opentelemetry.util.types import AnyValue
 
 from logspan.processors.redact.engine import Match, RuleFailedError
 from logspan.processors.redact.finding import FAILED, Finding
-from logspan.processors.redact.records.fields import VALUES, names_in
+from logspan.processors.redact.records.fields import VALUES, is_cookie, names_in
 from logspan.processors.redact.records.sequences import has_key_lines, is_command, named_in_pairs, shares
 from logspan.processors.redact.records.templates import names_arguments, names_of_arguments
 from logspan.processors.redact.rule import Rule, marker
@@ -83,10 +83,12 @@ class Walk:
         context: str = "",
         depth: int = 0,
         only: Container[str | int] | None = None,
+        about: tuple[int, ...] = (),
     ) -> dict[str, AnyValue]:
         """A mapping anew; of two keys that are the same without their secrets, both stay.
 
-        `only`: the keys whose values have to be looked at; None: all.
+        `only`: the keys whose values have to be looked at; None: all. `about`: the rules of which the mapping's own key
+        is a near word.
         """
         redacted: dict[str, AnyValue] = {}
         asked = mapping if only is None else [key for key in mapping if key in only]
@@ -101,7 +103,7 @@ class Walk:
             known = self._look(key)
             if known.rule is None and context and not known.allowed and _NAME.fullmatch(key):
                 known = self._look_below(context, key, known)
-            name = key if known.plain else self.text(key, path)
+            name = key if known.plain and not about else self.text(key, path, "", about)
             if name in redacted:
                 name = f"{name}#{len(redacted)}"
             inner = (f"{path}.{name}" if path else name) if self._explains else ""
@@ -151,7 +153,10 @@ class Walk:
 
     def _in_one(self, key: Key, rule: Rule, value: AnyValue, path: str, depth: int) -> AnyValue:
         """A mapping or a list as a whole, but for cookies with their names."""
-        named = named_in_pairs(value) if rule.id == "cookie" and depth <= _MAX_DEPTH else None
+        is_jar = rule.id == "cookie" and depth <= _MAX_DEPTH
+        if is_jar and isinstance(value, list) and all(map(is_cookie, value)):
+            return [self._cookie(key, item, path, depth) for item in value]
+        named = named_in_pairs(value) if is_jar else None
         if named is not None:
             jar = self._jar(key, named, path, depth)
             return jar if isinstance(value, dict) else [[name, item] for name, item in jar.items()]
@@ -187,6 +192,12 @@ class Walk:
             for name, value in jar.items()
         }
 
+    def _cookie(self, key: Key, cookie: Mapping[str, AnyValue], path: str, depth: int) -> AnyValue:
+        """`{"name": "sid", "value": "...", "path": "/"}`, as browsers' tools write them."""
+        said = self.mapping({field: item for field, item in cookie.items() if field != "value"}, path, "", depth + 1)
+        (kept,) = self._jar(key, {str(cookie["name"]): cookie["value"]}, path, depth).values()
+        return {**said, "value": kept}
+
     def value(
         self, value: AnyValue, path: str = "", context: str = "", depth: int = 0, about: tuple[int, ...] = ()
     ) -> AnyValue:
@@ -201,7 +212,7 @@ class Walk:
         if depth > _MAX_DEPTH:
             return CUT
         if kind is dict:
-            return self.mapping(value, path, context, depth + 1)  # type: ignore[arg-type]
+            return self.mapping(value, path, context, depth + 1, about=about)  # type: ignore[arg-type]
         if kind is list:
             return self._list(value, path, context, depth + 1, about)  # type: ignore[arg-type]
         if kind is bytes:

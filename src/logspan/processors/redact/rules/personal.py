@@ -76,7 +76,17 @@ PERSONAL_RULES: tuple[Rule, ...] = (
         validator="phone-national",
         near=(
             *("phone", "phone number", "phonenumber", "telephone", "telefon", "tel", "mobile", "cell", "sms to", "fax"),
-            *("whatsapp", "msisdn", "handynummer", "telefono", "telefone", "teléfono", "mobil", "telephone number"),
+            *(
+                "whatsapp",
+                "wa.me",
+                "msisdn",
+                "handynummer",
+                "telefono",
+                "telefone",
+                "teléfono",
+                "mobil",
+                "telephone number",
+            ),
             *(
                 "mobile number",
                 "phone no",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 _CANDIDATE = re.compile(r"[A-Za-z0-9+/_-]{22,}={0,2}")
 """What 16 bytes and more are in base64; ids of 20 characters (xid) and 21 (nanoid) are shorter."""
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{2}){11,}")
-HEX_OF_TEXT = "(?:0x)?(?:[2-7][0-9a-f]|0[9ad]){8}"
+HEX_OF_TEXT = "(?:0?x)?(?:[2-7][0-9a-f]|0[9ad]){8}"
 """How text in hexadecimal begins: an expression."""
 _PLAIN_WORD = re.compile(rb"(?!%b)[0-9a-z]+(?![0-9A-Za-z])" % HEX_OF_TEXT.encode())
 """Small letters and digits that do not read as text when they are decoded."""
@@ -69,9 +69,10 @@ _LONG = b"x" * 16
 def decoded_spans(text: str) -> Iterator[tuple[int, int, str]]:
     """Start, end and the readable text inside of each run that looks encoded."""
     for match in _CANDIDATE.finditer(text):
-        inner = _readable(match[0])
+        start = match.start() + (text[match.start() - 1 : match.start() + 1] == "\\x")
+        inner = _readable(text[start : match.end()])
         if inner:
-            yield match.start(), match.end(), inner
+            yield start, match.end(), inner
 
 
 def _readable(run: str) -> str:

@@ -15,6 +15,7 @@ from logspan.processors.redact.checks import looks
 from logspan.processors.redact.rule import is_marker
 from logspan.processors.redact.rules import RULES
 from logspan.processors.redact.rules.keys import PLURALS
+from logspan.processors.redact.texts.code import is_of_program
 from logspan.processors.redact.texts.header_values import challenge, cookies, is_named
 from logspan.processors.redact.values.acceptance import Judge, Judged, accepts
 from logspan.processors.redact.values.descriptions import is_described
@@ -71,7 +72,7 @@ def assigned(text: str, judge: Judge) -> Iterator[Span]:
     outer: re.Match[str] | None = None
     while (match := _ASSIGNED.search(text, position)) is not None:
         position = match.end()
-        found = None if _is_of_program(text, match) else _announced(text, match, judge)
+        found = None if is_of_program(text, match) else _announced(text, match, judge)
         if found is None and outer is not None:
             found = _below(text, outer, match, judge)
         if found is not None and text.startswith("{", match.end()):
@@ -96,22 +97,6 @@ def assigned(text: str, judge: Judge) -> Iterator[Span]:
 def _announced(text: str, match: re.Match[str], judge: Judge) -> Judged | None:
     key = match["key"]
     return judge(key) or judge(_LINKING.sub("", key)) or _reported(text, match, judge)
-
-
-def _is_of_program(text: str, match: re.Match[str]) -> bool:
-    """`class Token(Base):`, and `jwt.exceptions.InvalidToken: {...}`: what went wrong, not what it went wrong with."""
-    if match["key"].startswith("class "):
-        return "\n" in match["sep"]
-    if not text.startswith("{", match.end()) or _ERROR.fullmatch(match["key"]) is None:
-        return False
-    said = _RUN.findall(text, match.end(), match.end() + _NEAR)
-    return not any(map(looks.is_unlike_words, said))
-
-
-_RUN = re.compile(r"[^\s\"'{}\[\](),:=]{8,512}")
-
-
-_ERROR = re.compile(r"(?:\w{1,60}\.){1,8}(?:[A-Z][a-z]+)*(?:Invalid|Expired|Missing|Unknown|INVALID_|EXPIRED_)\w{1,60}")
 
 
 def _phrase(text: str, match: re.Match[str], found: Judged) -> re.Match[str] | None:
@@ -276,6 +261,10 @@ def options(text: str, judge: Judge) -> Iterator[Span]:
             yield (*match.span("value"), found.rule)
 
 
+_ASIDE = re.compile(r"\([^\W\d_]{2,20}(?: [^\W\d_]{2,20}){1,6}\)")
+"""`password: (not shown)`: what somebody says in place of it."""
+
+
 def value_at(
     text: str, start: int, found: Judged, separator: str, *, prose: bool = False, quoted: bool = False
 ) -> tuple[int, int] | None:
@@ -289,6 +278,8 @@ def value_at(
         return _container(text, start, found)
     if separator.lower() == "in" and text[start : start + 1] == "(":
         return _literals(text, start)
+    if _ASIDE.match(text, start) is not None:
+        return None
     if text[start : start + 1] in ("<", "(") and looks.is_no_name(
         text[start + 1 : start + 64].split(">", maxsplit=1)[0].split(")", maxsplit=1)[0]
     ):

@@ -105,8 +105,8 @@ def _has_no_digit(value: str) -> bool:
 
 
 _SHORTEST_PIN = 3
-_OF_BOARD = re.compile(r"[A-Za-z]{1,5}[0-9]{1,2}")
-"""`GPIO17`, `PA12`."""
+_OF_BOARD = re.compile(r"[A-Za-z]{1,5}[0-9]{1,2}|[a-z_]{2,20}=[0-9]{1,2}")
+"""`GPIO17`, `PA12`, `VERIFY_PIN slot=2`."""
 
 
 def _is_no_pin(value: str) -> bool:

@@ -38,6 +38,7 @@ _COUNTS = frozenset(
     {
         *("count", "total", "max", "min", "maximum", "minimum", "limit", "size", "length", "age", "history"),
         *("attempts", "digits", "days", "minutes", "seconds", "hours", "timeout", "retries", "cost", "rounds"),
+        "period",
     }
 )
 """Words of keys whose numbers are no secrets."""
@@ -162,12 +163,12 @@ def _is_about(key: str, item: object, rule: str) -> bool:
     if isinstance(item, int | float):
         least = _LEAST_CODE if rule in _OF_DIGITS else item + 1
         return item < least and not (_ABOUT | _COUNTS).isdisjoint(words)
-    if rule in _OF_DIGITS:
-        return False
     if isinstance(item, list):
-        return all(isinstance(part, str) and _is_about(key, part, rule) for part in item)
+        return rule not in _OF_DIGITS and all(isinstance(part, str) and _is_about(key, part, rule) for part in item)
     if not isinstance(item, str) or _is_long(item):
         return False
+    if rule in _OF_DIGITS:
+        return not _ABOUT.isdisjoint(words) and (looks.is_word(item) or looks.is_method(item))
     return not _ABOUT.isdisjoint(words) or looks.is_placeholder(item) or _says_name(words, rule)
 
 
