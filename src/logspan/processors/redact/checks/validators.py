@@ -137,9 +137,11 @@ _IN_ADDRESS = re.compile(r"://[^\s/:]*:[^\s/?#]*$")
 
 
 def phone(text: str, start: int, end: int) -> Place | None:
-    """E.164 with a plus, or formatted as in North America; a possible number for its country."""
+    """E.164 with a plus or in a link, or formatted as in North America; a possible number for its country."""
     value = text[start:end]
     digits = re.sub(r"[^0-9]", "", value)
+    if text.endswith("wa.me/", 0, start):
+        return (start, end) if _is_possible("+" + digits) else None
     if text[start - 1 : start].isalnum() or text[end : end + 1].isalnum():
         return None
     if value.startswith("+"):

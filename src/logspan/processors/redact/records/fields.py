@@ -9,7 +9,7 @@ from opentelemetry.util.types import AnyValue
 _NAMES = frozenset(
     {
         *("name", "key", "field", "header", "param", "parameter", "variable", "property", "attribute", "column", "k"),
-        *("id", "loc", "path", "type", "label", "kind"),
+        *("id", "loc", "path"),
     }
 )
 VALUES = frozenset(
@@ -21,9 +21,30 @@ VALUES = frozenset(
 """Keys of names, and of values."""
 
 
+_OF_COOKIE = frozenset(
+    {
+        *("name", "value", "path", "domain", "expires", "expirationdate", "max-age", "maxage", "httponly", "secure"),
+        *(
+            "samesite",
+            "hostonly",
+            "session",
+            "size",
+            "priority",
+            "partitioned",
+            "sameparty",
+            "sourcescheme",
+            "sourceport",
+        ),
+    }
+)
+"""What browsers and their tools say of a cookie (RFC 6265, HAR, WebDriver)."""
+
+
 def is_cookie(item: AnyValue) -> bool:
-    """Whether it is a mapping of one cookie's name, value and whatever else."""
-    return isinstance(item, dict) and isinstance(item.get("name"), str) and "value" in item
+    """Whether it is a mapping of one cookie's name, its value, and what is said of cookies."""
+    if not isinstance(item, dict) or not _OF_COOKIE.issuperset(map(str.lower, item)):
+        return False
+    return all(isinstance(item.get(field), str) and item[field] for field in ("name", "value"))
 
 
 def names_in(mapping: Mapping[str, AnyValue]) -> Iterator[str]:

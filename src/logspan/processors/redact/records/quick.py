@@ -10,7 +10,7 @@ from operator import add
 from opentelemetry.util.types import AnyValue
 
 from logspan.processors.redact.engine import Engine, RuleFailedError
-from logspan.processors.redact.records.fields import VALUES
+from logspan.processors.redact.records.fields import VALUES, names_in
 from logspan.processors.redact.records.known import KnownKey, Shape, shape_of
 from logspan.processors.redact.records.sequences import names_command
 from logspan.processors.redact.records.templates import names_arguments
@@ -288,6 +288,8 @@ def _lines_in(path: str, value: AnyValue) -> str | None:
         is_plain = all(type(item) is str and item[:1] != "-" for item in value)
         return _JOINT.join(value) if is_plain else None
     if not isinstance(value, dict) or "kty" in value or not all(map(str.isidentifier, value)):
+        return None
+    if not VALUES.isdisjoint(map(str.lower, value)) and any(names_in(value)):
         return None
     if not _IN_MAPPING.issuperset(map(type, value.values())):
         return None

@@ -83,12 +83,10 @@ class Walk:
         context: str = "",
         depth: int = 0,
         only: Container[str | int] | None = None,
-        about: tuple[int, ...] = (),
     ) -> dict[str, AnyValue]:
         """A mapping anew; of two keys that are the same without their secrets, both stay.
 
-        `only`: the keys whose values have to be looked at; None: all. `about`: the rules of which the mapping's own key
-        is a near word.
+        `only`: the keys whose values have to be looked at; None: all.
         """
         redacted: dict[str, AnyValue] = {}
         asked = mapping if only is None else [key for key in mapping if key in only]
@@ -103,7 +101,7 @@ class Walk:
             known = self._look(key)
             if known.rule is None and context and not known.allowed and _NAME.fullmatch(key):
                 known = self._look_below(context, key, known)
-            name = key if known.plain and not about else self.text(key, path, "", about)
+            name = key if known.plain else self.text(key, path)
             if name in redacted:
                 name = f"{name}#{len(redacted)}"
             inner = (f"{path}.{name}" if path else name) if self._explains else ""
@@ -212,7 +210,7 @@ class Walk:
         if depth > _MAX_DEPTH:
             return CUT
         if kind is dict:
-            return self.mapping(value, path, context, depth + 1, about=about)  # type: ignore[arg-type]
+            return self.mapping(value, path, context, depth + 1)  # type: ignore[arg-type]
         if kind is list:
             return self._list(value, path, context, depth + 1, about)  # type: ignore[arg-type]
         if kind is bytes:

@@ -41,8 +41,7 @@ CREDENTIAL_RULES: tuple[Rule, ...] = (
         r"|events\.pagerduty\.com/integration|open\.(?:feishu\.cn|larksuite\.com)/open-apis/bot/v2/hook"
         r"|hooks\.(?:chime\.aws|airtable\.com)/[a-z]{1,20}|alertmanager-webhook\.[a-z.]{1,30}"
         r"|rocket\.chat/hooks|mattermost\.[a-z.-]{1,40}/hooks|chat\.googleapis\.com/v1/spaces/[\w-]{1,40}/messages)"
-        r"/?([^\s\"'<>\\)\]},|?&]*[A-Za-z0-9]{6}[^\s\"'<>\\)\]},|?&]*(?:\?[^\s\"'<>\\)\]},|]*)?|\?[^\s\"'<>\\)\]},|]{8,})"
-        r"|/services/(T[A-Z0-9]{6,12}/B[A-Z0-9]{6,12}/[A-Za-z0-9]{16,40})|api\.telegram\.org/bot([^\s\"'<>\\)\]},|/]{8,})",
+        r"/?([^\s\"'<>\\)\]},|]{8,})|/services/(T[A-Z0-9]{6,12}/B[A-Z0-9]{6,12}/[A-Za-z0-9]{16,40})|api\.telegram\.org/bot([^\s\"'<>\\)\]},|/]{8,})",
         hint=r"(?i)hook|/services/T|/trigger/|telegram\.org/bot|events\.pagerduty\.com|chat\.googleapis\.com",
     ),
     Rule(

@@ -336,8 +336,7 @@ VAGUE_KEYS = frozenset(
 HARMLESS_KEYS = frozenset(
     {
         *("page token", "next token", "next page token", "continuation token", "sync token", "public key token"),
-        *("cancellation token", "unexpected token", "lexer token", "parser token"),
-        *("invalid token type", "prev token", "previous token", "lookup key"),
+        *("cancellation token", "unexpected token", "invalid token type", "prev token", "previous token", "lookup key"),
         *("sort key", "partition key", "primary key", "foreign key", "cache key", "public key", "resume token"),
         *("start token", "end token", "stop token", "pad token", "eos token", "bos token", "unk token", "mask token"),
         *("gpio pin", "map pin", "data pin", "clock pin", "reset pin", "led pin", "service key name"),

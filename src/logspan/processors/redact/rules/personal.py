@@ -61,10 +61,10 @@ PERSONAL_RULES: tuple[Rule, ...] = (
         pattern=r"((?:\+|\b00)[1-9](?:[ ().\x2f"
         "\u2010-\u2015"
         r"-]{0,3}[0-9]){6,14}"
-        r"|\(?\b[2-9][0-9]{2}\)?[ .-]{1,2}[2-9][0-9]{2}[ .-][0-9]{4}\b)",
+        r"|\(?\b[2-9][0-9]{2}\)?[ .-]{1,2}[2-9][0-9]{2}[ .-][0-9]{4}\b)|\bwa\.me/([1-9][0-9]{6,14})\b",
         hint=rf"(?:\+|{ALONE}00)[1-9](?:[ ().\x2f"
         "\u2010-\u2015"
-        rf"-]{{0,3}}[0-9]){{6}}|{ALONE}\(?[2-9][0-9]{{2}}\)?[ .-]{{1,2}}[2-9][0-9]{{2}}[ .-][0-9]{{4}}",
+        rf"-]{{0,3}}[0-9]){{6}}|{ALONE}\(?[2-9][0-9]{{2}}\)?[ .-]{{1,2}}[2-9][0-9]{{2}}[ .-][0-9]{{4}}|wa\.me/[1-9]",
         validator="phone",
     ),
     Rule(
@@ -76,17 +76,7 @@ PERSONAL_RULES: tuple[Rule, ...] = (
         validator="phone-national",
         near=(
             *("phone", "phone number", "phonenumber", "telephone", "telefon", "tel", "mobile", "cell", "sms to", "fax"),
-            *(
-                "whatsapp",
-                "wa.me",
-                "msisdn",
-                "handynummer",
-                "telefono",
-                "telefone",
-                "teléfono",
-                "mobil",
-                "telephone number",
-            ),
+            *("whatsapp", "msisdn", "handynummer", "telefono", "telefone", "teléfono", "mobil", "telephone number"),
             *(
                 "mobile number",
                 "phone no",

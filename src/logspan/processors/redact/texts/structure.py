@@ -261,7 +261,9 @@ def options(text: str, judge: Judge) -> Iterator[Span]:
             yield (*match.span("value"), found.rule)
 
 
-_ASIDE = re.compile(r"\([^\W\d_]{2,20}(?: [^\W\d_]{2,20}){1,6}\)")
+_ASIDE = re.compile(
+    r"(?i)\((?:not|none?|nicht|kein|non|pas|sin|não|nao|niet|geen|inte|ikke|nie|ei)(?: [^\W\d_]{2,20}){1,4}\)(?=[.,;]?(?:\s*$|\r?\n))"
+)
 """`password: (not shown)`: what somebody says in place of it."""
 
 

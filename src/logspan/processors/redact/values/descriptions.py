@@ -38,7 +38,6 @@ _COUNTS = frozenset(
     {
         *("count", "total", "max", "min", "maximum", "minimum", "limit", "size", "length", "age", "history"),
         *("attempts", "digits", "days", "minutes", "seconds", "hours", "timeout", "retries", "cost", "rounds"),
-        "period",
     }
 )
 """Words of keys whose numbers are no secrets."""
@@ -58,6 +57,9 @@ _OF_BOARD = frozenset({"gpio", "bcm", "board", "mode", "pull", "direction", "edg
 _LEAST_CODE = 100
 _OF_DIGITS = ("pin", "otp", "cvv")
 """Secrets that a number alone may be."""
+_OF_METHOD = (("issuer",), ("type",), ("method",), ("channel",), ("algorithm",))
+_METHOD = re.compile(r"[A-Z]?[a-z]{2,15}")
+"""Who sends codes, and how: `{"otp": {"issuer": "Acme", "method": "sms"}}`."""
 _LONGEST_WORD = 32
 _LONGEST = 4_096
 
@@ -162,13 +164,14 @@ def _is_about(key: str, item: object, rule: str) -> bool:
     words = key_words(key)
     if isinstance(item, int | float):
         least = _LEAST_CODE if rule in _OF_DIGITS else item + 1
-        return item < least and not (_ABOUT | _COUNTS).isdisjoint(words)
+        is_count = not (_ABOUT | _COUNTS).isdisjoint(words) or (rule in _OF_DIGITS and words[-1:] == ("period",))
+        return item < least and is_count
     if isinstance(item, list):
         return rule not in _OF_DIGITS and all(isinstance(part, str) and _is_about(key, part, rule) for part in item)
     if not isinstance(item, str) or _is_long(item):
         return False
     if rule in _OF_DIGITS:
-        return not _ABOUT.isdisjoint(words) and (looks.is_word(item) or looks.is_method(item))
+        return words[-1:] in _OF_METHOD and (_METHOD.fullmatch(item) is not None or looks.is_method(item))
     return not _ABOUT.isdisjoint(words) or looks.is_placeholder(item) or _says_name(words, rule)
 
 
