@@ -601,8 +601,8 @@ def test_a_disk_that_refuses_does_not_slow_mode_always_down(spools: Spools) -> N
     kit = spools.kit(memory, mode="always", max_export_batch_size=100)
     started = time.monotonic()
     kit.put(20_000)
-    assert kit.drain(50)
-    assert time.monotonic() - started < 50  # 200 batches
+    assert kit.drain(60)
+    assert time.monotonic() - started < 20  # 200 batches
     assert bodies(memory.records()) == list(range(20_000))
     assert kit.ledger.snapshot().spool_errors["spool_write_error"] < 20
     kit.close()

@@ -300,7 +300,7 @@ def test_43_one_of_three_down_for_an_hour(start: Start) -> None:
 
 @pytest.mark.parametrize("client", ["logspan", "stock"])
 def test_45_flush_says_false_in_time(start: Start, protocol: str, client: str) -> None:
-    """Nobody listens: False, when its time is up and not much later (the best of three, for a busy machine)."""
+    """Nobody listens: False, when its time is up and not much later (the best of some, for a busy machine)."""
     pipeline = start(
         f"http://127.0.0.1:{free_port()}",
         protocol,
@@ -309,12 +309,12 @@ def test_45_flush_says_false_in_time(start: Start, protocol: str, client: str) -
     )
     caller = Caller(pipeline)
     caller.log(100)
-    took = []
-    for _ in range(3):
+    took: list[float] = []
+    while len(took) < 20 and min(took, default=1.0) >= 0.3:
         began = time.monotonic()
         assert pipeline.flush(0.2) is False
         took.append(time.monotonic() - began)
-    assert min(took) < 1.0
+    assert min(took) < 0.3
     _, exporter = account(pipeline, caller, [], timeout=0.3)
     assert exporter.dropped == {"shutdown_timeout": 100}
 

@@ -24,17 +24,8 @@ VALUES = frozenset(
 _OF_COOKIE = frozenset(
     {
         *("name", "value", "path", "domain", "expires", "expirationdate", "max-age", "maxage", "httponly", "secure"),
-        *(
-            "samesite",
-            "hostonly",
-            "session",
-            "size",
-            "priority",
-            "partitioned",
-            "sameparty",
-            "sourcescheme",
-            "sourceport",
-        ),
+        *("samesite", "hostonly", "session", "size", "priority", "partitioned", "sameparty", "sourcescheme"),
+        "sourceport",
     }
 )
 """What browsers and their tools say of a cookie (RFC 6265, HAR, WebDriver)."""

@@ -84,9 +84,11 @@ class QuickLook:
 
         None where it may name one elsewhere.
         """
-        others = ["", *lines[1 + len(texts) :]]
+        if len(texts) != 1:
+            return None
+        others = ["", *lines[2:]]
         joined = _JOINT.join(others)
-        if len(texts) != 1 or len(joined) > self._max_length or self._may_find_in(joined, len(others), shape.others):
+        if len(joined) > self._max_length or self._may_find_in(joined, len(others), shape.others):
             return None
         ready: Ready = {}
         if texts[0] in self._texts.values or not self._is_found(_MESSAGE, texts[0], ready):

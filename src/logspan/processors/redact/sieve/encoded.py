@@ -11,7 +11,7 @@ _CANDIDATE = re.compile(r"[A-Za-z0-9+/_-]{22,}={0,2}")
 """What 16 bytes and more are in base64; ids of 20 characters (xid) and 21 (nanoid) are shorter."""
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]{2}){11,}")
 HEX_OF_TEXT = "(?:0?x)?(?:[2-7][0-9a-f]|0[9ad]){8}"
-"""How text in hexadecimal begins: an expression."""
+"""How text in hexadecimal begins, behind `0x`, or `\\x` of PostgreSQL without its backslash: an expression."""
 _PLAIN_WORD = re.compile(rb"(?!%b)[0-9a-z]+(?![0-9A-Za-z])" % HEX_OF_TEXT.encode())
 """Small letters and digits that do not read as text when they are decoded."""
 

@@ -105,13 +105,13 @@ def _has_no_digit(value: str) -> bool:
 
 
 _SHORTEST_PIN = 3
-_OF_BOARD = re.compile(r"[A-Za-z]{1,5}[0-9]{1,2}|[a-z_]{2,20}=[0-9]{1,2}")
+_NO_PIN = re.compile(r"[A-Za-z]{1,5}[0-9]{1,2}|[a-z_]{2,20}=[0-9]{1,2}")
 """`GPIO17`, `PA12`, `VERIFY_PIN slot=2`."""
 
 
 def _is_no_pin(value: str) -> bool:
-    """Words, and the numbers of the pins of a board."""
-    return _has_no_digit(value) or len(value) < _SHORTEST_PIN or _OF_BOARD.fullmatch(value) is not None
+    """Words, the pins of a board, and another number beside the word for it."""
+    return _has_no_digit(value) or len(value) < _SHORTEST_PIN or _NO_PIN.fullmatch(value) is not None
 
 
 def _is_plain_word(value: str) -> bool:
